@@ -1,0 +1,66 @@
+# Everything a checkout can do. The first two need nothing but Python 3.11 or later:
+#
+#   make demo    a 30 s take that moves from one prompt to another: out/demo.flac, its spectrogram, how fast it ran
+#   make test    the test suite
+#
+#   make setup   an environment in .venv with all that tests and training need
+#   make check   lint and type check          make starter   train the bundled model again (hours; resumable)
+#   make bench   measure this machine         make clean     remove what make made, .venv included
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml constraints.txt
+
+# uv installs in a fraction of pip's time; where it cannot be had, or refuses, pip does the same.
+install = { test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1); } \
+  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup check starter bench clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+demo: $(VENV)/.installed-demo
+	@mkdir -p out
+	$(BIN)/mrtpy generate --score examples/demo_score.json --seconds 30 --seed 1 --out out/demo.flac --plot out/demo.png
+
+test: $(VENV)/.installed-all
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.installed-all
+
+check: $(VENV)/.installed-all
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+starter: $(VENV)/.installed-all
+	$(BIN)/python -m magenta_rt_py.train.starter
+
+bench: $(VENV)/.installed-all
+	$(BIN)/python benchmarks/stream.py
+
+clean:
+	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .ruff_cache
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or later found: install one, or run make PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "cannot make $(VENV): on Debian and Ubuntu, apt-get install python3-venv"; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv || echo "uv is not to be had; using pip"
+	@touch $@
+
+$(VENV)/.installed-demo: $(VENV)/.made $(INPUTS)
+	@echo "installing into $(VENV) ..."
+	@$(call install,-e '.[plot]')
+	@touch $@
+
+# tinysoundfont goes in alone because it declares pyaudio, which does not build without PortAudio's headers.
+$(VENV)/.installed-all: $(VENV)/.made $(INPUTS)
+	@echo "installing into $(VENV) ..."
+	@$(call install,-e '.[plot$(comma)train$(comma)dev]')
+	@$(call install,--no-deps tinysoundfont)
+	@touch $@ $(VENV)/.installed-demo
+
+comma := ,

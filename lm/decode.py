@@ -1,0 +1,268 @@
+"""Generation: one compiled call makes all frames of a request.
+
+    encoder (once, all guidance rows) -> keys and values for the temporal stack (once)
+    for each frame:   temporal step -> for each level: depth step -> guidance -> draw
+
+Rows are the variants that guidance compares; they share every drawn id:
+    1 row   the condition alone
+    2 rows  condition, style masked
+    3 rows  condition, style masked, own context (see lm.guidance.guide_twice)
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from magenta_rt_py.lm import clock
+from magenta_rt_py.lm.config import MASK, NUM_SPECIAL, PAD, LMConfig
+from magenta_rt_py.lm.guidance import guide, guide_twice
+from magenta_rt_py.lm.model import LanguageModel, Params
+from magenta_rt_py.lm.sampling import SamplingConfig, sample, sample_exact
+from magenta_rt_py.nn.attention import KeyValue
+
+UNROLLED_LEVELS = 4
+"""With at most this many levels the depth loop is unrolled (each level's part of the head is then read in place)."""
+
+
+class Controls(NamedTuple):
+    """Everything that may change from request to request without a new compilation."""
+
+    temperature: Float[Array, "*streams"]
+    top_k: Int[Array, "*streams"]
+    guidance_weight: Float[Array, "*streams"]
+    input_guidance_weight: Float[Array, "*streams"]
+    context_clock: Float[Array, "*streams context features"]  # zero rows are unset
+    target_clock: Float[Array, "*streams frames features"]
+
+
+class Prepared(NamedTuple):
+    """What is computed once a request."""
+
+    cross: tuple[KeyValue, ...]
+    temporal_bias: Float[Array, "heads frames frames"]
+    depth_bias: Float[Array, "heads levels levels"]
+
+
+def make_controls(
+    config: LMConfig,
+    frames: int,
+    sampling: SamplingConfig | None = None,
+    *,
+    context_clock: Float[np.ndarray, "context features"] | None = None,
+    target_clock: Float[np.ndarray, "frames features"] | None = None,
+) -> Controls:
+    """Controls of one stream.
+
+    Args:
+      frames: frames the request will make.
+      sampling: None takes the defaults.
+      context_clock, target_clock: rows of `lm.clock.clock_features`; None is unset.
+    """
+    sampling = sampling or SamplingConfig()
+    if context_clock is None:
+        context_clock = clock.unset_clock(config.context_frames)
+    if target_clock is None:
+        target_clock = clock.unset_clock(frames)
+    expected = ((config.context_frames, clock.NUM_FEATURES), (frames, clock.NUM_FEATURES))
+    if (context_clock.shape, target_clock.shape) != expected:
+        raise ValueError(f"got clocks {context_clock.shape} and {target_clock.shape}, expected {expected}")
+    return Controls(
+        temperature=jnp.float32(sampling.temperature),
+        top_k=jnp.int32(sampling.top_k),
+        guidance_weight=jnp.float32(sampling.guidance_weight),
+        input_guidance_weight=jnp.float32(sampling.input_guidance_weight),
+        context_clock=jnp.asarray(context_clock, jnp.float32),
+        target_clock=jnp.asarray(target_clock, jnp.float32),
+    )
+
+
+@partial(jax.jit, static_argnames=("config", "frames", "exact"))
+def generate(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[Array, "rows tokens"],
+    controls: Controls,
+    key: PRNGKeyArray | Array,
+    *,
+    frames: int,
+    exact: bool = False,
+) -> Int[Array, "frames levels"]:
+    """Codes of the next `frames` frames of one stream.
+
+    Compiled once for each (rows, frames, exact); no control causes another compilation.
+
+    Args:
+      params: plain parameters (`lm.materialize` first, if factorised).
+      encoder_tokens: 1, 2 or 3 rows of `vocabulary.encoder_inputs`, see the module's head.
+      key: every frame and level draws from its own key, so a shorter request makes the same first frames.
+      frames: 1..chunk_frames.
+      exact: draw as the released system does: from the whole vocabulary, and nothing but PAD after id MASK. The ids are
+        then wrapped into codes, as it does. False draws among the codes of each level.
+    """
+    tokens = generate_tokens(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
+    steps = jnp.arange(config.num_levels) * config.codebook_size
+    return (tokens - NUM_SPECIAL).clip(0) % config.codebook_size if exact else tokens - NUM_SPECIAL - steps
+
+
+@partial(jax.jit, static_argnames=("config", "frames"))
+def generate_batch(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[Array, "streams rows tokens"],
+    controls: Controls,
+    keys: PRNGKeyArray | Array,
+    *,
+    frames: int,
+) -> Int[Array, "streams frames levels"]:
+    """`generate` for several streams at once; every control and key has a leading stream axis."""
+
+    def one(tokens: Array, stream_controls: Controls, key: Array) -> Array:
+        return generate(params, config, tokens, stream_controls, key, frames=frames)
+
+    return jax.vmap(one)(encoder_tokens, controls, keys)
+
+
+def generate_tokens(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[Array, "rows tokens"],
+    controls: Controls,
+    key: PRNGKeyArray | Array,
+    *,
+    frames: int,
+    exact: bool = False,
+) -> Int[Array, "frames levels"]:
+    """`generate`, but ids of the vocabulary instead of codes."""
+    _check_request(config, encoder_tokens, frames)
+    draws = frames * config.num_levels
+    keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(draws))
+    keys = keys.reshape(frames, config.num_levels, *keys.shape[1:])
+
+    def choose(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
+        scores = _scores(params, config, hidden, level, exact)
+        guided = _combine(scores, controls)
+        draw = sample_exact if exact else sample
+        drawn = draw(keys[frame, level], guided, controls.temperature, controls.top_k)
+        if not exact:
+            return ended, drawn + NUM_SPECIAL + level * config.codebook_size
+        token = jnp.where(ended, PAD, drawn)
+        return ended | (token == MASK), token
+
+    not_ended = jnp.zeros((), bool)
+    _, tokens = _run(params, config, encoder_tokens, controls, frames, choose, not_ended)
+    return tokens
+
+
+@partial(jax.jit, static_argnames=("config",))
+def cached_logits(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[Array, "rows tokens"],
+    targets: Int[Array, "frames levels"],
+) -> Float[Array, "rows frames levels vocabulary"]:
+    """Logits of the whole vocabulary for known targets, one position at a time through the caches.
+
+    Equal to `lm.logits`; for tests.
+    """
+    frames, levels = targets.shape
+    blank = jnp.zeros((frames, levels, encoder_tokens.shape[0], config.vocabulary_rows))
+
+    def choose(seen: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
+        scores = _scores(params, config, hidden, level, exact=True)
+        return seen.at[frame, level].set(scores), targets[frame, level]
+
+    controls = make_controls(config, frames)
+    seen, _ = _run(params, config, encoder_tokens, controls, frames, choose, blank)
+    return seen.transpose(2, 0, 1, 3)
+
+
+def _run(params, config, encoder_tokens, controls, frames, choose, carry):
+    """Encodes, then scans over frames; `choose(carry, hidden, level, frame) -> (carry, token)` picks every id."""
+    rows = encoder_tokens.shape[0]
+    prepared = _prepare(params, config, encoder_tokens, controls, frames)
+    state = _apply(params, config, "init_temporal_state", rows, frames)
+    first = _apply(params, config, "first_input", rows)
+
+    def body(scanned, frame):
+        state, frame_input, carry = scanned
+        clock_row = jax.lax.dynamic_slice_in_dim(controls.target_clock, frame, 1)
+        clock_row = jnp.broadcast_to(clock_row, (rows, *clock_row.shape))
+        bias = jax.lax.dynamic_slice_in_dim(prepared.temporal_bias, frame, 1, axis=1)
+        state, summary = _apply(
+            params, config, "temporal_step", state, frame_input, frame, bias, prepared.cross, clock_row
+        )
+        carry, tokens = _spell(params, config, summary, prepared.depth_bias, frame, choose, carry)
+        next_input = _apply(params, config, "frame_inputs", tokens[None, None])
+        next_input = jnp.broadcast_to(next_input, frame_input.shape).astype(frame_input.dtype)
+        return (state, next_input, carry), tokens
+
+    (_, _, carry), tokens = jax.lax.scan(body, (state, first, carry), jnp.arange(frames))
+    return carry, tokens
+
+
+def _prepare(params, config, encoder_tokens, controls, frames) -> Prepared:
+    rows = encoder_tokens.shape[0]
+    clock_rows = jnp.broadcast_to(controls.context_clock, (rows, *controls.context_clock.shape))
+    encoded = _apply(params, config, "encode", encoder_tokens, clock_rows)
+    temporal_bias, depth_bias = _apply(params, config, "biases", frames)
+    return Prepared(_apply(params, config, "cross", encoded), temporal_bias, depth_bias)
+
+
+def _spell(params, config, summary, depth_bias, frame, choose, carry):
+    """The levels of one frame, coarsest first: (carry, ids of the frame)."""
+    rows = summary.shape[0]
+    state = _apply(params, config, "init_depth_state", rows)
+
+    def level_step(scanned, level):
+        state, x, carry = scanned
+        bias = jax.lax.dynamic_slice_in_dim(depth_bias, level, 1, axis=1)
+        state, hidden = _apply(params, config, "depth_step", state, x, jnp.asarray(level), bias)
+        carry, token = choose(carry, hidden, level, frame)
+        x = jnp.broadcast_to(_apply(params, config, "token_rows", token), x.shape).astype(x.dtype)
+        return (state, x, carry), token
+
+    scanned = (state, summary, carry)
+    if config.num_levels <= UNROLLED_LEVELS:
+        tokens = []
+        for level in range(config.num_levels):
+            scanned, token = level_step(scanned, level)
+            tokens.append(token)
+        return scanned[2], jnp.stack(tokens)
+    scanned, tokens = jax.lax.scan(level_step, scanned, jnp.arange(config.num_levels))
+    return scanned[2], tokens
+
+
+def _scores(params, config, hidden, level, exact):
+    """Logits of every row: of the whole vocabulary, or of one level's codes."""
+    if exact:
+        return _apply(params, config, "all_logits", hidden)
+    return _apply(params, config, "level_logits", hidden, level)
+
+
+def _combine(scores: Float[Array, "rows ids"], controls: Controls) -> Float[Array, "ids"]:
+    if scores.shape[0] == 1:
+        return scores[0]
+    if scores.shape[0] == 2:
+        return guide(scores[0], scores[1], controls.guidance_weight)
+    return guide_twice(
+        scores[0], scores[1], scores[2], controls.guidance_weight, controls.input_guidance_weight
+    )
+
+
+def _apply(params, config, method, *arguments):
+    return LanguageModel(config.plain).apply({"params": params}, *arguments, method=method)
+
+
+def _check_request(config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], frames: int) -> None:
+    rows, tokens = encoder_tokens.shape
+    if not 1 <= frames <= config.chunk_frames:
+        raise ValueError(f"got frames {frames}, expected 1..{config.chunk_frames}: ask for more in a further request")
+    if not 1 <= rows <= 3 or tokens != config.encoder_tokens:
+        raise ValueError(
+            f"got encoder tokens of shape {(rows, tokens)}, expected 1 to 3 rows of {config.encoder_tokens}: "
+            "make them with vocabulary.encoder_inputs"
+        )

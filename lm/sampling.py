@@ -1,0 +1,78 @@
+"""From logits to one id: guidance has been applied, then temperature, then top-k, then a draw."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+GREEDY_TEMPERATURE = 1e-4
+"""At or below this the largest logit is taken (released sampler)."""
+EXCLUDED_LOGIT = -1e7
+"""Logit of what top-k leaves out (released sampler)."""
+FAST_TOP_K = 128
+"""Largest top-k drawn by the fast path; above it, and for 0, the exact one runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How ids are drawn, as a person sets it."""
+
+    temperature: float = 1.1  # above 1 is more adventurous; 0 takes the likeliest (released library default)
+    top_k: int = 40  # ids to draw from, 0 is all (released default)
+    guidance_weight: float = 5.0  # style guidance in the form of lm.guidance, 0 is off (released library default)
+    input_guidance_weight: float = 0.0  # guidance towards injected audio, 0 is off
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.temperature < float("inf"):
+            raise ValueError(f"got temperature {self.temperature}, expected a finite number of at least 0")
+        if self.top_k < 0:
+            raise ValueError(f"got top_k {self.top_k}, expected 0 (all) or more")
+        for name in ("guidance_weight", "input_guidance_weight"):
+            if not abs(getattr(self, name)) < float("inf"):
+                raise ValueError(f"got {name} {getattr(self, name)}, expected a finite number")
+
+
+def sample(
+    key: PRNGKeyArray | Array,
+    logits: Float[Array, "ids"],
+    temperature: Float[Array, ""],
+    top_k: Int[Array, ""],
+) -> Int[Array, ""]:
+    """Draws an index of `logits`; both knobs may be traced.
+
+    Ties at the k-th place are kept only when top_k is 0 or above FAST_TOP_K; see `sample_exact` for the released rule.
+    """
+    width = min(FAST_TOP_K, logits.shape[0])
+
+    def fast() -> Int[Array, ""]:
+        # Values and indices together: XLA sorts everything when only the values are asked for (12 times slower).
+        values, indices = jax.lax.top_k(logits, width)
+        kept = jnp.where(jnp.arange(width) < top_k, values, -jnp.inf)
+        noise = jax.random.gumbel(key, (width,))
+        scaled = kept / jnp.maximum(temperature, GREEDY_TEMPERATURE)
+        choice = jnp.where(temperature <= GREEDY_TEMPERATURE, 0, jnp.argmax(scaled + noise))
+        return indices[choice]
+
+    def slow() -> Int[Array, ""]:
+        return sample_exact(key, logits, temperature, top_k)
+
+    return jax.lax.cond((top_k > 0) & (top_k <= width), fast, slow).astype(jnp.int32)
+
+
+def sample_exact(
+    key: PRNGKeyArray | Array,
+    logits: Float[Array, "ids"],
+    temperature: Float[Array, ""],
+    top_k: Int[Array, ""],
+) -> Int[Array, ""]:
+    """The released rule: divide by the temperature, keep what is at least the k-th largest (all ties), draw.
+
+    Source: the released sampler. Its draws depend on its random generator and are not reproduced; its greedy ids are.
+    """
+    scaled = logits / jnp.maximum(temperature, GREEDY_TEMPERATURE)
+    ordered = jnp.sort(scaled)
+    kth_largest = ordered[jnp.clip(logits.shape[0] - top_k, 0, logits.shape[0] - 1)]
+    kept = jnp.where((top_k > 0) & (scaled < kth_largest), EXCLUDED_LOGIT, scaled)
+    drawn = jax.random.categorical(key, kept)
+    return jnp.where(temperature <= GREEDY_TEMPERATURE, jnp.argmax(logits), drawn).astype(jnp.int32)

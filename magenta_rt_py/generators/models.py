@@ -1,0 +1,32 @@
+"""Models: the parts of a loaded bundle, ready to run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from magenta_rt_py.codec.interface import Codec
+from magenta_rt_py.lm.config import LMConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Models:
+    """What `generate_chunk` runs: immutable, shared by any number of streams."""
+
+    codec: Codec
+    """Codes to sound, sound to codes."""
+    lm_config: LMConfig
+    """Geometry of the language model, after materializing: one decode path serves all."""
+    lm_params: Any
+    """Its parameters, a pytree of arrays on the device."""
+    refinement_config: Any = None
+    """Geometry of the model that fills the levels the language model leaves out; None if it leaves out none."""
+    refinement_params: Any = None
+    """Its parameters."""
+    refinement_vectors: Any = None
+    """The codec's code vectors, normalised per level, which it reads."""
+
+    @property
+    def num_levels(self) -> int:
+        """Levels of a generated frame: all of the codec's, or the language model's if nothing refines them."""
+        return self.lm_config.num_levels if self.refinement_params is None else self.codec.num_levels

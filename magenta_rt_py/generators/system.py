@@ -1,0 +1,219 @@
+"""MusicModel: a loaded bundle, from prompts to streams. This is the stateful shell; the machine is `codec_lm`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Float
+
+from magenta_rt_py import lm
+from magenta_rt_py.bundle import Bundle, load_bundle, starter_path
+from magenta_rt_py.codec import CompactCodec, CompactCodecConfig
+from magenta_rt_py.errors import BundleError
+from magenta_rt_py.generators import styles
+from magenta_rt_py.generators.compilation import use_cache
+from magenta_rt_py.generators.controls import Controls
+from magenta_rt_py.generators.models import Models
+from magenta_rt_py.generators.stream import Stream
+from magenta_rt_py.generators.styles import NO_STYLE, Style
+from magenta_rt_py.lm import refinement
+from magenta_rt_py.lm.config import LMConfig
+from magenta_rt_py.lm.tables import normalise_levels
+from magenta_rt_py.style import StyleConfig, StyleModel
+from magenta_rt_py.style.prompts import mix
+
+BundleLocation = str | os.PathLike[str] | Bundle | None
+Part = TypeVar("Part")
+
+
+class MusicModel:
+    """A loaded bundle. Streams of one model share its weights and are otherwise independent.
+
+    Attributes:
+      bundle: where the weights came from, with the training record.
+      models: codec, language model and refinement, as `generate_chunk` takes them.
+      style_model: the text and audio towers.
+      defaults: the knobs that the bundle was tuned for.
+    """
+
+    def __init__(self, bundle: Bundle, models: Models, style_model: StyleModel):
+        """Use `load`."""
+        self.bundle = bundle
+        self.models = models
+        self.style_model = style_model
+        self.defaults = default_controls(bundle)
+
+    def embed(self, prompt: Any) -> Float[np.ndarray, "dim"]:
+        """Embeds one prompt: text, the path of an audio file, an `Audio`, or a pair (samples, sample_rate).
+
+        Raises:
+          ValueError: if a text is empty or endless, or an array is no audio.
+          AudioFormatError: if a file cannot be read.
+        """
+        return styles.embed(self.style_model, styles.as_prompt(prompt))
+
+    def mix(self, prompts: Any) -> Style:
+        """Blends prompts into a style: the weighted mean of their embeddings.
+
+        Args:
+          prompts: {prompt: weight}, or pairs (prompt, weight); prompts as in `embed`, weights of 0 or more. With all
+            weights 0 the style is masked: the model plays what it likes.
+        Raises:
+          ValueError: if a weight is negative, NaN or infinite, or a prompt is wrong.
+          AudioFormatError: if a file cannot be read.
+        Source: Live Music Models, section 2.3: "an arbitrary mixture of audio and text prompts".
+        """
+        pairs = [(styles.as_prompt(prompt), weight) for prompt, weight in styles.as_pairs(prompts)]
+        return self.style_from([(styles.embed(self.style_model, prompt), weight) for prompt, weight in pairs if weight])
+
+    def style_from(self, embeddings: list[tuple[np.ndarray, float]]) -> Style:
+        """Blends embeddings, for callers that keep them: no tower runs."""
+        embedding = mix([vector for vector, _ in embeddings], [weight for _, weight in embeddings])
+        if embedding is None:
+            return NO_STYLE
+        codes = self.style_model.quantize(embedding)[: self.models.lm_config.style_levels]
+        return Style(embedding=embedding, codes=codes)
+
+    def stream(
+        self,
+        style: Style = NO_STYLE,
+        *,
+        seed: int = 0,
+        bpm: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        guidance_weight: float | None = None,
+        controls: Controls | None = None,
+        continuity: str = "stream",
+    ) -> Stream:
+        """Starts a stream in silence.
+
+        Args:
+          style: what to play; see `mix`.
+          seed: the same seed, style and knobs give the same take.
+          bpm: tempo; None takes the bundle's.
+          temperature: None takes the bundle's, as with the next two.
+          top_k: codes that may be drawn.
+          guidance_weight: how closely to follow the style.
+          controls: all knobs at once, instead of the bundle's; the four above are applied to it.
+          continuity: how chunks are joined, see `codec_lm.init_state`.
+        """
+        base = self.defaults if controls is None else controls
+        chosen = base.replace(temperature=temperature, top_k=top_k, guidance_weight=guidance_weight, bpm=bpm)
+        return Stream(self.models, style, seed=seed, controls=chosen, continuity=continuity)
+
+    def warmup(self) -> None:
+        """Compiles what a 2 s request needs, or reads it from the compilation cache, by making one and dropping it."""
+        self.mix({"warm up": 1.0})
+        self.stream().next_chunk()
+
+
+def load(path: BundleLocation = None, *, warmup: bool = False) -> MusicModel:
+    """Loads a bundle.
+
+    Args:
+      path: the bundle's directory; None loads the starter inside the package.
+      warmup: also compile, so that the first chunk comes without delay.
+    Raises:
+      BundleError: if the bundle is missing, damaged, or lacks a part.
+    """
+    use_cache()
+    bundle = open_bundle(path)
+    style = load_style(bundle)
+    model = MusicModel(bundle, load_models(bundle, style), style)
+    if warmup:
+        model.warmup()
+    return model
+
+
+def open_bundle(path: BundleLocation = None) -> Bundle:
+    """Opens and verifies a bundle without loading its weights; None means the starter."""
+    if isinstance(path, Bundle):
+        return path
+    return load_bundle(starter_path() if path is None else path)
+
+
+def default_controls(bundle: Bundle) -> Controls:
+    """The knobs a bundle was tuned for, from its record's "defaults"."""
+    defaults = bundle.record.get("defaults", {})
+    names = ("temperature", "top_k", "guidance_weight", "bpm")
+    knobs = {name: defaults[name] for name in names if defaults.get(name) is not None}
+    for name in knobs.keys() - {"top_k"}:
+        knobs[name] = float(knobs[name])
+    return Controls(**knobs)
+
+
+def load_codec(path: BundleLocation = None) -> CompactCodec:
+    """Loads only a bundle's codec."""
+    use_cache()
+    bundle = open_bundle(path)
+    return _part(bundle, "codec", lambda config, flat: CompactCodec.from_tensors(CompactCodecConfig(**config), flat))
+
+
+def load_style(path: BundleLocation = None) -> StyleModel:
+    """Loads only a bundle's style model."""
+    use_cache()
+    bundle = open_bundle(path)
+    return _part(bundle, "style", lambda config, flat: StyleModel.from_tensors(StyleConfig.from_dict(config), flat))
+
+
+def load_models(bundle: Bundle, style: StyleModel) -> Models:
+    """Loads what makes sound: codec, language model and refinement.
+
+    The language model's tables are multiplied out here, once, from the code vectors of codec and style quantizer.
+    """
+    codec = load_codec(bundle)
+    config, params = _part(bundle, "lm", _load_lm)
+    vectors = lm.normalise_code_vectors(codec.code_vectors, style.code_vectors, config) if config.factorised else None
+    made = Models(codec=codec, lm_config=config.plain, lm_params=lm.materialize(params, vectors, config))
+    if config.num_levels == codec.num_levels or "refinement" not in bundle.configs:
+        return made
+    fine_config, fine_params = _part(bundle, "refinement", _load_refinement)
+    return dataclasses.replace(
+        made,
+        refinement_config=fine_config,
+        refinement_params=fine_params,
+        refinement_vectors=normalise_levels(codec.code_vectors, fine_config.num_levels),
+    )
+
+
+def _load_lm(fields: dict[str, Any], flat: dict[str, np.ndarray]) -> tuple[LMConfig, dict[str, Any]]:
+    config = LMConfig(**fields)
+    return config, lm.load(flat, config)
+
+
+def _load_refinement(
+    fields: dict[str, Any], flat: dict[str, np.ndarray]
+) -> tuple[refinement.RefinementConfig, dict[str, Any]]:
+    config = refinement.RefinementConfig(**fields)
+    expected = refinement_shapes(config)
+    found = {path: array.shape for path, array in flat.items()}
+    if found != expected:
+        wrong = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
+        raise ValueError(f"{wrong[0]!r} has shape {found.get(wrong[0])}, expected {expected.get(wrong[0])}")
+    return config, unflatten_dict({path: jnp.asarray(array) for path, array in flat.items()}, sep="/")
+
+
+def refinement_shapes(config: refinement.RefinementConfig) -> dict[str, tuple[int, ...]]:
+    """Slash path and shape of every parameter of a refinement model."""
+    tree = jax.eval_shape(lambda: refinement.init(jax.random.key(0), config))
+    return {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+
+
+def _part(bundle: Bundle, name: str, build: Callable[[dict[str, Any], dict[str, np.ndarray]], Part]) -> Part:
+    """One part of a bundle; what does not fit becomes one error that says which part it is."""
+    if name not in bundle.configs:
+        raise BundleError(f"{bundle.path} has no {name!r} part; it has {', '.join(sorted(bundle.configs))}")
+    try:
+        return build(bundle.configs[name], bundle.tensors(name))
+    except (TypeError, KeyError, ValueError) as error:
+        raise BundleError(
+            f"{bundle.path}: its {name!r} part does not fit this program ({error}); get the bundle again"
+        ) from error

@@ -1,0 +1,124 @@
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from magenta_rt_py.codec import CompactCodec, bands, network
+from magenta_rt_py.codec import config as codec_config
+from magenta_rt_py.nn import quantizer
+from magenta_rt_py.train import codec as codec_training
+from magenta_rt_py.train.codec_features import fit_start, sample_batch
+
+CONFIG = dataclasses.replace(
+    codec_config.tiny(), linear_bands_to_hz=500.0, num_levels=3, codebook_size=32, hidden_dim=16
+)
+TRAINING = codec_training.CodecTrainingConfig(batch=4, crop_frames=20, log_every_steps=5, warmup_steps=5)
+
+
+def make_piece(seed: int, frames: int = 60) -> np.ndarray:
+    """Stored features of chords that change every ten frames."""
+    random = np.random.default_rng(seed)
+    size = bands.band_count(CONFIG)
+    chords = random.standard_normal((frames // 10, 1, 2, size)).repeat(10, axis=0)
+    hits = 2.0 * (np.arange(frames)[:, None, None, None] % 5 == 0) * np.exp(-np.arange(4))[None, :, None, None]
+    return (chords + hits + 0.1 * random.standard_normal((frames, 4, 2, size))).astype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def features():
+    return [make_piece(seed) for seed in range(6)]
+
+
+@pytest.fixture(scope="module")
+def run(features, tmp_path_factory):
+    """A short training: (directory, tensors, log lines)."""
+    directory, lines = tmp_path_factory.mktemp("codec"), []
+    tensors = codec_training.train_codec(
+        features, CONFIG, seconds_budget=4.0, directory=directory, log=lines.append, training=TRAINING
+    )
+    return directory, tensors, lines
+
+
+def error(tensors, features):
+    """Mean absolute error of the log bands after all levels."""
+    scaling = network.statistics(
+        CONFIG, *(jnp.asarray(tensors[f"statistics/{name}"]) for name in ("mean", "deviation"))
+    )
+    target = bands.features_of_energies(CONFIG, bands.energies_of_stored(jnp.asarray(np.stack(features))))
+    latents = network.Encoder(CONFIG).apply({"params": network.unflatten(tensors, "encoder")}, target, scaling)
+    books = jnp.asarray(tensors["quantizer/codebooks"])
+    quantized = quantizer.decode(books, quantizer.encode(books, latents))
+    predicted = network.Decoder(CONFIG).apply({"params": network.unflatten(tensors, "decoder")}, quantized, scaling)
+    return float(jnp.abs(predicted - target).mean())
+
+
+def test_the_start_is_a_working_codec(features):
+    tensors = fit_start(CONFIG, features, seed=0)
+    assert {name: value.shape for name, value in tensors.items()} == network.tensor_shapes(CONFIG)
+    spread = float(np.stack(features).astype(np.float32).std())
+    assert error(tensors, features) < 0.6 * spread
+    random_books = tensors | {"quantizer/codebooks": np.roll(tensors["quantizer/codebooks"], 1, axis=0)}
+    assert error(random_books, features) > error(tensors, features)
+
+
+def test_training_improves_on_the_start(run, features):
+    _, tensors, _ = run
+    assert error(tensors, features) < 0.97 * error(fit_start(CONFIG, features, seed=0), features)
+
+
+def test_the_result_is_a_codec(run):
+    codec = CompactCodec.from_tensors(CONFIG, run[1])
+    sound = 0.1 * np.random.default_rng(0).standard_normal((1, 9600, 2)).astype(np.float32)
+    assert np.isfinite(codec.decode(codec.encode(sound))).all()
+
+
+def test_a_line_is_logged_every_few_steps(run):
+    directory, _, lines = run
+    rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows[:3]] == [5, 10, 15]
+    assert {"band", "mel", "difference", "commitment", "gradient_norm", "restarted_codes"} <= rows[0].keys()
+    assert len([line for line in lines if line.startswith("codec step")]) == len(rows)
+
+
+def test_a_finished_run_goes_no_further_and_a_longer_budget_goes_on(run, features):
+    directory, tensors, _ = run
+    lines = []
+    same = codec_training.train_codec(
+        features, CONFIG, seconds_budget=4.0, directory=directory, log=lines.append, training=TRAINING
+    )
+    for name in tensors:
+        np.testing.assert_array_equal(same[name], tensors[name])
+    assert "goes on at step" in lines[0]
+
+
+def test_another_config_cannot_go_on(run, features):
+    other = dataclasses.replace(CONFIG, hidden_dim=32)
+    with pytest.raises(ValueError, match="another configuration"):
+        codec_training.train_codec(
+            features, other, seconds_budget=4.0, directory=run[0], log=lambda line: None, training=TRAINING
+        )
+
+
+def test_crops_come_from_every_piece_in_proportion(features):
+    longer = np.concatenate([features[0]] * 3)
+    marked = [np.full_like(longer, 1.0), np.full_like(features[0], 2.0), np.full_like(features[0][:10], 3.0)]
+    random = np.random.default_rng(0)
+    crops = np.concatenate([sample_batch(marked, random, batch=16, frames=20) for _ in range(20)])
+    assert crops.shape[1:] == (20, 4, 2, bands.band_count(CONFIG))
+    share = (crops[:, 0, 0, 0, 0] == 1.0).mean()
+    assert 0.7 < share < 0.87  # 161 of 202 starts
+    assert not (crops == 3.0).any()  # too short for a crop
+
+
+def test_pieces_that_are_all_too_short_are_refused(features):
+    with pytest.raises(ValueError, match="got pieces of at most 10 frames, expected at least one of 20"):
+        sample_batch([features[0][:10]], np.random.default_rng(0), batch=2, frames=20)
+
+
+def test_fitted_maps_take_smaller_steps():
+    sizes = codec_training._STEP_SIZES
+    names = [name for name in network.tensor_shapes(CONFIG) if name.startswith(("encoder", "decoder"))]
+    assert all(any(name.startswith(prefix) for prefix in sizes) for name in names)
+    assert sizes["encoder/principal"] < sizes["decoder/principal"] < sizes["decoder/blocks"]

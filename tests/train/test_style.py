@@ -1,0 +1,177 @@
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from magenta_rt_py.errors import CheckpointError
+from magenta_rt_py.style import config as presets
+from magenta_rt_py.style.embedder import StyleModel
+from magenta_rt_py.style.spectrogram import log_mel
+from magenta_rt_py.style.tokenizer import Tokenizer
+from magenta_rt_py.train.style import StyleTrainOptions, caption_loss, contrastive_loss, retrieval_metrics, train_style
+from magenta_rt_py.train.style_data import StyleDataset, StyleSampler
+
+CONFIG = presets.tiny()
+TONES_HZ = {"low hum": 120.0, "warm cello": 400.0, "bright flute": 1500.0, "shrill whistle": 5000.0}
+OPTIONS = StyleTrainOptions(
+    batch_size=16, learning_rate=3e-3, warmup_steps=10, max_steps=120, quantizer_vectors=120, held_out_fraction=0.2
+)
+
+
+def tones(pieces_per_genre: int = 10, windows: int = 2) -> StyleDataset:
+    """Pieces of noisy tones at four pitches: a data set a tiny model learns in seconds."""
+    random = np.random.default_rng(0)
+    names = [name for name in TONES_HZ for _ in range(pieces_per_genre)]
+    rows = np.repeat(names, windows)
+    frequencies_hz = np.array([TONES_HZ[name] for name in rows]) * random.uniform(0.9, 1.1, len(rows))
+    time = np.arange(CONFIG.clip_samples) / CONFIG.sample_rate_hz
+    clips = 0.3 * np.sin(2 * np.pi * frequencies_hz[:, None] * time) + 0.02 * random.normal(size=(len(rows), len(time)))
+    return StyleDataset(
+        log_mels=log_mel(clips.astype(np.float32), CONFIG).astype(np.float16),
+        captions=[[name, f"a {name} {number}"] for number, name in enumerate(names)],
+        piece_of_window=np.repeat(np.arange(len(names)), windows),
+        genre=np.array([list(TONES_HZ).index(name) for name in names]),
+        genre_names=list(TONES_HZ),
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset() -> StyleDataset:
+    return tones()
+
+
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("style")
+    lines = []
+    result = train_style(dataset, CONFIG, seconds_budget=600, directory=directory, log=lines.append, options=OPTIONS)
+    return directory, *result, lines
+
+
+def test_training_beats_chance_on_held_out_pieces(trained):
+    directory, tensors, tokenizer_bytes, lines = trained
+    result = json.loads((directory / "result.json").read_text())
+    assert result["chance"] < 0.6
+    assert result["top1"] > 0.9
+    assert result["genre_top1"] > 0.9
+    assert result["pair_cosine"] > result["wrong_cosine"] + 0.5
+    assert lines[-1].startswith("style pair_cosine")
+    model = StyleModel.from_tensors(CONFIG, tensors, tokenizer_bytes)
+    assert model.embed_text(["shrill whistle"]).shape == (1, 16)
+
+
+def test_loss_falls_and_is_written_down(trained):
+    lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["contrastive"] for line in lines if "contrastive" in line]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_both_modalities_share_first_codes_and_audio_survives_six_levels(trained):
+    result = json.loads((trained[0] / "result.json").read_text())
+    assert result["first_code_agreement"] > 0.4
+    assert result["quantized_cosine_6"] > 0.9
+
+
+def test_a_finished_run_is_not_trained_again(trained, dataset):
+    directory, tensors, tokenizer_bytes, _ = trained
+    lines = []
+    again, again_bytes = train_style(
+        dataset, CONFIG, seconds_budget=600, directory=directory, log=lines.append, options=OPTIONS
+    )
+    assert lines[0].startswith("resumed at step 120")
+    assert again_bytes == tokenizer_bytes
+    for name, value in tensors.items():
+        np.testing.assert_array_equal(again[name], value)
+
+
+def test_another_config_does_not_resume(trained, dataset):
+    wider = dataclasses.replace(CONFIG, text_width=64)
+    with pytest.raises(CheckpointError, match="another config"):
+        train_style(dataset, wider, seconds_budget=1, directory=trained[0], options=OPTIONS)
+
+
+def test_captions_are_learned_too(dataset, tmp_path):
+    options = dataclasses.replace(OPTIONS, caption_weight=1.0, max_steps=60)
+    train_style(dataset, CONFIG, seconds_budget=600, directory=tmp_path, log=None, options=options)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["caption"] for line in lines if "caption" in line]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_contrastive_loss_equals_the_definition():
+    audio, text = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)[[0, 2, 1]]
+    logits = 2.0 * audio @ text.T
+    rows = -np.log(np.exp(np.diag(logits)) / np.exp(logits).sum(axis=1))
+    loss = contrastive_loss(*map(jnp.asarray, (audio, text)), jnp.asarray(2.0), jnp.zeros((3, 3), bool))
+    assert loss == pytest.approx(rows.mean(), rel=1e-5)
+
+
+def test_false_negatives_do_not_count():
+    audio = text = jnp.asarray(np.ones((2, 4), np.float32) / 2)
+    same, scale = jnp.ones((2, 2), bool), jnp.asarray(10.0)
+    assert contrastive_loss(audio, text, scale, ~same) == pytest.approx(np.log(2), rel=1e-5)
+    assert contrastive_loss(audio, text, scale, same) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_caption_loss_does_not_count_padding():
+    ids, present = jnp.array([[1, 2, 0, 0]]), jnp.array([[True, True, False, False]])
+    logits = jnp.zeros((1, 4, 8)).at[0, 1:, 3].set(50.0)  # wrong, but only where there is padding
+    assert caption_loss(logits, ids, present) == pytest.approx(np.log(8), rel=1e-5)
+
+
+def test_retrieval_metrics_of_perfect_and_of_wrong_pairs():
+    vectors, labels = np.eye(4, dtype=np.float32), np.arange(4)
+    assert retrieval_metrics(vectors, vectors, labels) == {
+        "pair_cosine": 1.0,
+        "wrong_cosine": 0.0,
+        "top1": 1.0,
+        "chance": 0.25,
+    }
+    assert retrieval_metrics(vectors, np.roll(vectors, 1, axis=0), labels)["top1"] == 0.0
+
+
+@pytest.fixture
+def sampler(dataset, trained):
+    tokenizer = Tokenizer(trained[2], CONFIG)
+    return StyleSampler(dataset, tokenizer, held_out_fraction=0.2, gain_db=0.0, seed=0)
+
+
+def test_batches_repeat_by_step_and_never_hold_held_out_pieces(sampler, dataset):
+    batch, again, other = sampler.batch(8, 3), sampler.batch(8, 3), sampler.batch(8, 4)
+    np.testing.assert_array_equal(batch.log_mels, again.log_mels)
+    assert (batch.token_ids.shape != other.token_ids.shape) or (batch.token_ids != other.token_ids).any()
+    assert not set(sampler.held_out_pieces) & set(sampler.training_pieces)
+    assert len(sampler.held_out_pieces) == 8
+    texts = {sampler.tokenizer.decode(row) for step in range(40) for row in sampler.batch(16, step).token_ids}
+    held_out = {dataset.captions[piece][1] for piece in sampler.held_out_pieces}
+    assert not texts & held_out
+
+
+def test_a_genres_own_caption_is_no_negative_for_its_pieces(sampler, dataset):
+    pieces = np.array([0, 1, 10, 20])  # two hums, a cello, a flute
+    mask = sampler._not_negative(pieces, ["low hum", "a low hum 1", "warm cello", "a bright flute 20"])
+    expected = np.eye(4, dtype=bool)
+    expected[1, 0] = True  # "low hum" fits the other hum as well; "a low hum 1" is one piece's own
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_shards_are_as_good_as_one_array(dataset):
+    whole = dataset.windows(np.array([0, 79, 30, 31]))
+    shards = dataclasses.replace(dataset, log_mels=[dataset.log_mels[:31], dataset.log_mels[31:]])
+    np.testing.assert_array_equal(shards.windows(np.array([0, 79, 30, 31])), whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"piece_of_window": np.arange(3)}, "80 windows but 3 piece numbers"),
+        ({"piece_of_window": np.full(80, 40)}, "must name pieces 0..39"),
+        ({"genre": np.zeros(3, int)}, "3 genre labels for 40 pieces"),
+        ({"captions": [[" "]] * 40}, "40 pieces have no caption"),
+    ],
+)
+def test_data_that_does_not_fit_together_is_refused(dataset, change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(dataset, **change)

@@ -1,0 +1,281 @@
+"""Trains the compact codec in feature space: no audio is made inside the training step.
+
+Recipe (each number was tried; what failed is said beside it):
+  start      principal components and k-means codebooks, so that step 0 already is a working codec;
+  loss       weighted L1 of left/right log bands + L1 of the log mel spectrum those bands give + 0.5 x L1 of its
+             frame-to-frame differences (sharper attacks) + 1.0 x commitment (0.1 let the residuals grow threefold);
+  optimizer  Adam with a step size a matrix: one rate for all wrecks the principal components within 200 steps;
+  dropout    half of the batch uses all levels, the rest 1 to all, evenly.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import librosa
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int
+
+from magenta_rt_py.codec import bands, network
+from magenta_rt_py.codec.config import CompactCodecConfig
+from magenta_rt_py.nn import quantizer
+from magenta_rt_py.train import checkpoint, optim
+from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, sample_batch
+
+# Adam moves every entry by about the learning rate: wide maps and fitted maps have small entries and need small steps.
+_STEP_SIZES = {
+    "encoder/input_map": 0.06,
+    "encoder/blocks": 0.3,
+    "encoder/correction": 0.1,
+    "encoder/principal": 0.002,
+    "decoder/input_map": 0.5,
+    "decoder/blocks": 1.0,
+    "decoder/correction": 0.2,
+    "decoder/principal": 0.02,
+}
+_LOUDEST_LOG = 8.0  # natural log of the loudest magnitude worth predicting (full scale is 6.2)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodecTrainingConfig:
+    """How the codec is trained."""
+
+    batch: int = 8  # crops a step
+    crop_frames: int = 40  # 1.6 s
+    learning_rate: float = 1e-3  # peak, after the warm-up
+    final_rate: float = 0.03  # of the peak, at the end of the cosine
+    warmup_steps: int = 100
+    gain_db: tuple[float, float] = (-6.0, 3.0)  # random loudness of a crop
+    difference_weight: float = 0.5  # of the mel differences in the loss
+    commitment_weight: float = 1.0
+    restart_every_steps: int = 50  # dead codes are replaced this rarely
+    log_every_steps: int = 50
+    checkpoint_every_seconds: float = 60.0
+
+
+class CodecTrainingState(NamedTuple):
+    """All that a resumed run needs."""
+
+    params: dict
+    averaged: dict  # moving average of params: what is published
+    optimizer: optax.OptState
+    codebooks: quantizer.CodebookState
+    mean: Float[Array, "features"]
+    deviation: Float[Array, "features"]
+    step: Int[Array, ""]
+    elapsed_seconds: Float[Array, ""]
+
+
+class _Batch(NamedTuple):
+    features: Array  # stored log magnitudes, float16, batch frames stft_frames channels bands
+    gain: Array  # energy gain of each crop
+    active_levels: Array
+    learning_rate: Array
+    restart_dead: Array
+
+
+def _optimizer() -> optax.GradientTransformation:
+    settings = optim.AdamWConfig(b1=0.9, b2=0.98, weight_decay=0.0, clip_norm=1.0)
+    return optim.adamw(settings, multipliers=[(f"^{prefix}", size) for prefix, size in _STEP_SIZES.items()])
+
+
+def _mel_of_bands(config: CompactCodecConfig) -> Float[np.ndarray, "bands mels"]:
+    """Mel magnitudes from band magnitudes: the bins of a band share its magnitude."""
+    mel = librosa.filters.mel(sr=config.sample_rate, n_fft=config.window_samples, n_mels=128)
+    return (bands.band_matrix(config) @ mel.T).astype(np.float32)
+
+
+def _reconstruction_losses(
+    config: CompactCodecConfig,
+    target: Float[Array, "batch frames features"],
+    predicted: Float[Array, "batch frames features"],
+) -> dict[str, Float[Array, ""]]:
+    """The three distances of the recipe, in natural logs."""
+    weights, mel_map = jnp.asarray(bands.band_weights(config)), jnp.asarray(_mel_of_bands(config))
+    target_logs, predicted_logs = bands.logs_of_features(config, target), bands.logs_of_features(config, predicted)
+
+    def mel(logs: Array) -> Array:
+        magnitudes = jnp.exp(jnp.minimum(logs, _LOUDEST_LOG)) @ mel_map
+        batch, frames, stft_frames, channels, mels = magnitudes.shape
+        return jnp.log(magnitudes + 1e-3).reshape(batch, frames * stft_frames, channels, mels)
+
+    error = mel(predicted_logs) - mel(target_logs)
+    return {
+        "band": (weights * jnp.abs(predicted_logs - target_logs)).mean(),
+        "mel": jnp.abs(error).mean(),
+        "difference": jnp.abs(jnp.diff(error, axis=1)).mean(),
+    }
+
+
+def _make_step(config: CompactCodecConfig, training: CodecTrainingConfig) -> Callable:
+    encoder, decoder, optimizer = network.Encoder(config), network.Decoder(config), _optimizer()
+
+    def loss(
+        params: dict, state: CodecTrainingState, batch: _Batch
+    ) -> tuple[Array, tuple[dict, quantizer.Quantization]]:
+        scaling = network.statistics(config, state.mean, state.deviation)
+        energies = bands.energies_of_stored(batch.features) * batch.gain[:, None, None, None, None]
+        target = bands.features_of_energies(config, energies)
+        latents = encoder.apply({"params": params["encoder"]}, target, scaling)
+        quantization = quantizer.straight_through(state.codebooks.codebooks, latents, batch.active_levels)
+        predicted = decoder.apply({"params": params["decoder"]}, quantization.quantized, scaling)
+        losses = _reconstruction_losses(config, target, predicted)
+        losses["commitment"] = quantization.commitment
+        total = losses["band"] + losses["mel"] + training.difference_weight * losses["difference"]
+        return total + training.commitment_weight * losses["commitment"], (losses, quantization)
+
+    def step(state: CodecTrainingState, batch: _Batch) -> tuple[CodecTrainingState, dict[str, Array]]:
+        grads, (losses, quantization) = jax.grad(loss, has_aux=True)(state.params, state, batch)
+        updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
+        params = jax.tree.map(lambda p, u: p + batch.learning_rate * u, state.params, updates)
+        keep = jnp.minimum(
+            0.998, 1.0 - 5.0 / (state.step + 500.0)
+        )  # 0.99 early: a slow average lags behind a fast start
+        averaged = jax.tree.map(lambda a, p: keep * a + (1.0 - keep) * p, state.averaged, params)
+        key = jax.random.fold_in(jax.random.key(0), state.step)
+        codebooks, restarted = quantizer.update_codebooks(
+            state.codebooks, quantization.codes, quantization.residuals, key=key, restart_dead=batch.restart_dead
+        )
+        metrics = losses | {"gradient_norm": optax.global_norm(grads), "restarted_codes": restarted}
+        state = state._replace(
+            params=params, averaged=averaged, optimizer=optimizer_state, codebooks=codebooks, step=state.step + 1
+        )
+        return state, metrics
+
+    return jax.jit(step, donate_argnums=0)
+
+
+def _initial_state(
+    config: CompactCodecConfig, training: CodecTrainingConfig, tensors: Mapping[str, np.ndarray]
+) -> CodecTrainingState:
+    params = {part: network.unflatten(tensors, part) for part in ("encoder", "decoder")}
+    codebooks = jnp.asarray(tensors["quantizer/codebooks"])
+    return CodecTrainingState(
+        params=params,
+        averaged=jax.tree.map(jnp.array, params),
+        optimizer=_optimizer().init(params),
+        codebooks=quantizer.init_codebook_state(codebooks, training.batch * training.crop_frames),
+        mean=jnp.asarray(tensors["statistics/mean"]),
+        deviation=jnp.asarray(tensors["statistics/deviation"]),
+        step=jnp.zeros((), jnp.int32),
+        elapsed_seconds=jnp.zeros(()),
+    )
+
+
+def flat_tensors(state: CodecTrainingState) -> dict[str, np.ndarray]:
+    """The codec a training state holds, as CompactCodec.from_tensors reads it (averaged weights)."""
+    return {
+        **network.flatten(state.averaged["encoder"], "encoder"),
+        **network.flatten(state.averaged["decoder"], "decoder"),
+        "quantizer/codebooks": np.asarray(state.codebooks.codebooks),
+        "statistics/mean": np.asarray(state.mean),
+        "statistics/deviation": np.asarray(state.deviation),
+    }
+
+
+def _draw(
+    config: CompactCodecConfig,
+    training: CodecTrainingConfig,
+    features: Sequence[PieceFeatures],
+    seed: int,
+    step: int,
+    progress: float,
+) -> _Batch:
+    """One batch; a function of seed and step only (the learning rate also follows the time spent)."""
+    random = np.random.default_rng((seed, step))
+    count = training.batch
+    gain_db = random.uniform(*training.gain_db, count)
+    levels = np.where(random.random(count) < 0.5, config.num_levels, random.integers(1, config.num_levels + 1, count))
+    cosine = 0.5 * (1.0 + np.cos(np.pi * min(1.0, progress)))
+    rate = training.learning_rate * min(1.0, (step + 1) / training.warmup_steps)
+    return _Batch(
+        features=sample_batch(features, random, batch=count, frames=training.crop_frames),
+        gain=(10.0 ** (gain_db / 10.0)).astype(np.float32),
+        active_levels=levels.astype(np.int32),
+        learning_rate=np.float32(rate * (training.final_rate + (1.0 - training.final_rate) * cosine)),
+        restart_dead=np.bool_(step % training.restart_every_steps == training.restart_every_steps - 1),
+    )
+
+
+def _record(directory: Path, log: Callable[[str], None], step: int, elapsed: float, metrics: list[dict]) -> None:
+    means = {name: round(float(np.mean([np.asarray(m[name]) for m in metrics])), 5) for name in metrics[0]}
+    with (directory / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": step, "elapsed_seconds": round(elapsed, 1), **means}) + "\n")
+    log(f"codec step {step}  {elapsed:.0f} s  " + "  ".join(f"{name} {value:.4g}" for name, value in means.items()))
+
+
+def train_codec(
+    features: Sequence[PieceFeatures],
+    config: CompactCodecConfig,
+    *,
+    seconds_budget: float,
+    directory: str | Path,
+    seed: int = 0,
+    log: Callable[[str], None] = print,
+    training: CodecTrainingConfig | None = None,
+) -> dict[str, np.ndarray]:
+    """Trains a codec for a given time, or goes on with the training found in `directory`.
+
+    Args:
+      features: one array a piece (bands.stored_features; memory maps are read crop by crop).
+      seconds_budget: wall-clock seconds of the whole run, earlier parts of a resumed run included; the learning rate
+        follows its fraction. The fitting of the start is not counted.
+      directory: gets checkpoint.safetensors and metrics.jsonl.
+      log: called with one line every 50 steps.
+    Returns:
+      flat tensors for CompactCodec.from_tensors, from the averaged weights.
+    Raises:
+      ValueError: if the pieces are shorter than a crop, or the checkpoint belongs to another config.
+    """
+    training = training or CodecTrainingConfig()
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    if checkpoint.exists(directory):
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes(config).items()}
+        empty = _initial_state(config, training, zeros)
+        state = checkpoint.restore_checkpoint(directory, empty)
+        log(f"codec training goes on at step {int(state.step)}, {float(state.elapsed_seconds):.0f} s")
+    else:
+        state = _initial_state(config, training, fit_start(config, features, seed=seed))
+        log("codec start fitted (principal components and k-means)")
+        checkpoint.save_checkpoint(directory, state)
+    return flat_tensors(_run(features, config, training, state, seconds_budget, directory, seed, log))
+
+
+def _run(
+    features: Sequence[PieceFeatures],
+    config: CompactCodecConfig,
+    training: CodecTrainingConfig,
+    state: CodecTrainingState,
+    seconds_budget: float,
+    directory: Path,
+    seed: int,
+    log: Callable[[str], None],
+) -> CodecTrainingState:
+    """Steps until the time is spent, saving and logging on the way."""
+    train_step = _make_step(config, training)
+    count, before = int(state.step), float(state.elapsed_seconds)
+    began = saved = time.monotonic()
+    elapsed, metrics = before, []
+    while elapsed < seconds_budget:
+        state, step_metrics = train_step(
+            state, _draw(config, training, features, seed, count, elapsed / seconds_budget)
+        )
+        jax.block_until_ready(step_metrics)
+        metrics.append(step_metrics)
+        count += 1
+        elapsed = before + time.monotonic() - began
+        if len(metrics) == training.log_every_steps:
+            _record(directory, log, count, elapsed, metrics)
+            metrics = []
+        if time.monotonic() - saved > training.checkpoint_every_seconds or elapsed >= seconds_budget:
+            state = state._replace(elapsed_seconds=jnp.asarray(elapsed, jnp.float32))
+            checkpoint.save_checkpoint(directory, state)
+            saved = time.monotonic()
+    return state

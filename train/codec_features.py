@@ -1,0 +1,97 @@
+"""What codec training reads: pieces as stored log band magnitudes, batches of them, and the start fitted to them."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float16, Float32
+
+from magenta_rt_py.codec import bands, network
+from magenta_rt_py.codec.config import CompactCodecConfig
+from magenta_rt_py.nn import quantizer
+
+PieceFeatures = Float16[np.ndarray, "_ stft_frames channels bands"]  # bands.stored_features of one piece
+
+_STATISTICS_FRAMES = 24_000  # frames measured for mean, deviation and principal components
+_KMEANS_FRAMES = 20_000  # frames clustered for the starting codebooks
+_CODEBOOKS = "quantizer/codebooks"
+
+
+def sample_batch(
+    features: Sequence[PieceFeatures], random: np.random.Generator, *, batch: int, frames: int
+) -> Float16[np.ndarray, "batch frames stft_frames channels bands"]:
+    """Random crops, each frame of the collection as likely as any other.
+
+    Raises:
+      ValueError: if no piece has `frames` frames.
+    """
+    starts = np.array([max(0, len(piece) - frames + 1) for piece in features])
+    if not starts.sum():
+        longest = max((len(piece) for piece in features), default=0)
+        raise ValueError(
+            f"got pieces of at most {longest} frames, expected at least one of {frames}; give longer pieces"
+        )
+    picks = random.choice(len(features), batch, p=starts / starts.sum())
+    crops = []
+    for pick in picks:
+        start = random.integers(starts[pick])
+        crops.append(np.asarray(features[pick][start : start + frames]))
+    return np.stack(crops)
+
+
+def _pool(config: CompactCodecConfig, features: Sequence[PieceFeatures]) -> Float32[np.ndarray, "frames features"]:
+    """Every n-th frame of the collection as mid/side log magnitudes."""
+    total = sum(len(piece) for piece in features)
+    stride = max(1, total // _STATISTICS_FRAMES)
+    rows = np.concatenate([np.asarray(piece[::stride]) for piece in features])
+    return np.asarray(bands.features_of_energies(config, bands.energies_of_stored(jnp.asarray(rows))))
+
+
+def _deviation(
+    config: CompactCodecConfig, pool: Float32[np.ndarray, "frames features"]
+) -> Float32[np.ndarray, "features"]:
+    """Standard deviation a band of mid and side; quiet bands are kept from dividing by almost nothing."""
+    shape = (len(pool), config.stft_frames_per_frame, config.channels, bands.band_count(config))
+    deviation = np.sqrt(pool.reshape(shape).var((0, 1)))
+    deviation = np.maximum(deviation, max(0.25 * deviation[0].mean(), 1e-3))
+    return np.tile(deviation.reshape(-1), config.stft_frames_per_frame).astype(np.float32)
+
+
+def fit_start(config: CompactCodecConfig, features: Sequence[PieceFeatures], *, seed: int) -> dict[str, np.ndarray]:
+    """A working codec without any gradient step: principal components and k-means codebooks.
+
+    Args:
+      features: some minutes of sound or more.
+    Returns:
+      flat tensors by slash path, as CompactCodec.from_tensors reads them; the correction nets are random and small.
+    """
+    pool = _pool(config, features)
+    mean, deviation = pool.mean(0), _deviation(config, pool)
+    scaling = network.statistics(config, jnp.asarray(mean), jnp.asarray(deviation))
+    weight = np.asarray(scaling.weight)
+
+    weighted = (pool - mean) * weight
+    variances, vectors = np.linalg.eigh(weighted.T @ weighted / len(weighted))
+    vectors = vectors[:, ::-1][:, : config.latent_dim].astype(np.float32)
+    scale = np.float32(np.sqrt(max(variances[::-1][: config.latent_dim].mean(), 1e-12)))  # latents of mean variance 1
+
+    encoder_key, decoder_key, kmeans_key = jax.random.split(jax.random.key(seed), 3)
+    frame = jnp.zeros((1, 1, len(mean)))
+    encoder = network.Encoder(config).init(encoder_key, frame, scaling)["params"]
+    decoder = network.Decoder(config).init(decoder_key, jnp.zeros((1, 1, config.latent_dim)), scaling)["params"]
+    encoder["principal"]["kernel"] = jnp.asarray(vectors / scale)
+    decoder["principal"]["kernel"] = jnp.asarray(vectors.T * scale)
+
+    rows = jnp.asarray(pool[:: max(1, len(pool) // _KMEANS_FRAMES)][:_KMEANS_FRAMES])
+    latents = network.Encoder(config).apply({"params": encoder}, rows[:, None], scaling)[:, 0]
+    codebooks = quantizer.kmeans(
+        latents, key=kmeans_key, num_levels=config.num_levels, codebook_size=config.codebook_size
+    )
+    return {
+        **network.flatten(encoder, "encoder"),
+        **network.flatten(decoder, "decoder"),
+        _CODEBOOKS: np.asarray(codebooks),
+        "statistics/mean": mean,
+        "statistics/deviation": deviation,
+    }

@@ -1,0 +1,1 @@
+"""The bundled starter model: its recipe from rendered audio to bundle (`make starter`)."""

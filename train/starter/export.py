@@ -1,0 +1,65 @@
+"""Writes the trained parts as one bundle, with the record of how they were made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magenta_rt_py.bundle import save_bundle
+from magenta_rt_py.codec.config import CompactCodecConfig
+from magenta_rt_py.lm.config import LMConfig
+from magenta_rt_py.lm.refinement import RefinementConfig
+from magenta_rt_py.style.config import StyleConfig
+from magenta_rt_py.train import studio
+from magenta_rt_py.train.starter.recipe import StarterRecipe
+
+DEFAULTS = {"temperature": 0.9, "top_k": 40, "guidance_weight": 0.5, "bpm": 125.0}
+"""Knobs the starter plays best with (docs/benchmarks.md, steering)."""
+
+LICENCES = {
+    "weights": "Apache-2.0",
+    "training audio": "rendered by magenta_rt_py's studio; MuseScore General Lite sound font (MIT, parts CC0); "
+    "see docs/sources.md",
+}
+
+STORAGE = {"codec": "int8", "style": "int8", "lm": "int8", "refinement": "int8"}
+"""Matrices as int8 with a scale a row or column; small tensors stay float32."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """One trained model: its geometry as plain JSON data, and its tensors."""
+
+    config: CompactCodecConfig | StyleConfig | LMConfig | RefinementConfig
+    tensors: dict[str, np.ndarray]
+
+
+def write_bundle(output: Path, parts: dict[str, Part], recipe: StarterRecipe, directory: Path) -> Path:
+    """Writes the bundle; `directory` holds the metrics of the training runs."""
+    record: dict[str, Any] = {
+        "name": "starter",
+        "defaults": DEFAULTS,
+        "licences": LICENCES,
+        "recipe": dataclasses.asdict(recipe),
+        "genres": list(studio.STARTER_GENRES),
+        "tempos_bpm": sorted({round(1500 / beat, 1) for genre in studio.STARTER_GENRES
+                              for beat in studio.GENRES[genre].frames_per_beat}),
+        "training": {name: last_metrics(directory / name) for name in parts},
+    }  # fmt: skip
+    return save_bundle(
+        output,
+        parts={name: (dataclasses.asdict(part.config), part.tensors) for name, part in parts.items()},
+        record=record,
+        storage={name: STORAGE[name] for name in parts},
+    )
+
+
+def last_metrics(directory: Path) -> dict[str, Any]:
+    """The last line of a run's metrics; empty if it kept none."""
+    path = directory / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return json.loads(lines[-1]) if lines else {}

@@ -1,0 +1,364 @@
+"""Training of the style model: towers by contrastive (and optional captioning) loss, then codebooks by k-means.
+
+Source: Live Music Models, section 2.2 (contrastive captioner after MuLan and CoCa). What differs, because the budget is
+minutes on two CPU cores: AdamW on a cosine that follows the clock instead of Adafactor, batch 64 instead of 1024 with
+false negatives taken out, half of the patches per step, and the captioning loss off unless asked for.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from magenta_rt_py.errors import CheckpointError
+from magenta_rt_py.nn import quantizer
+from magenta_rt_py.style.audio_tower import AudioTower
+from magenta_rt_py.style.caption_decoder import CaptionDecoder
+from magenta_rt_py.style.config import StyleConfig
+from magenta_rt_py.style.embedder import StyleModel, finish, scale_to_length, standardise
+from magenta_rt_py.style.text_tower import TextTower
+from magenta_rt_py.style.tokenizer import Tokenizer
+from magenta_rt_py.train import loop, optim
+from magenta_rt_py.train.style_data import StyleBatch, StyleDataset, StylePairs, StyleSampler, train_tokenizer
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StyleTrainOptions:
+    """How the towers are trained; the defaults suit ten minutes on two CPU cores."""
+
+    batch_size: int = 64  # audio-text pairs a step (paper: 1024)
+    learning_rate: float = 1.5e-3  # peak
+    warmup_steps: int = 60  # paper: 1000 of 16000
+    weight_decay: float = 0.05  # AdamW, matrices only
+    ema_decay: float = 0.99  # of the weight average that is exported
+    kept_patches: float = 0.5  # share of patches the audio tower sees a step; 1 is all
+    caption_weight: float = 0.0  # next-token loss of captions; the paper weighs it 1, which doubles a step's cost
+    alignment_weight: float = 0.5  # pulls each pair together, so that both get the same style codes
+    initial_scale: float = 14.0  # logits = scale * cosine, learned
+    max_scale: float = 40.0  # upper limit of the learned scale
+    gain_db: float = 6.0  # random gain of a clip, +- (as a shift of the log-mel)
+    held_out_fraction: float = 0.08  # of the pieces, for the metrics
+    max_steps: int | None = None  # stop here even if time is left; None is time only
+    eval_every_seconds: float = 60.0  # between two evaluations
+    quantizer_vectors: int = 12_000  # vectors the codebooks are fitted on: audio, text and blends, a third each
+    quantizer_iterations: int = 8  # Lloyd iterations a level
+
+
+def contrastive_loss(
+    audio: Float[Array, "batch dim"],
+    text: Float[Array, "batch dim"],
+    scale: Float[Array, ""],
+    not_negative: Bool[Array, "batch batch"],
+) -> Float[Array, ""]:
+    """Symmetric InfoNCE over unit vectors, row i of audio belonging to row i of text.
+
+    Args:
+      audio: unit vectors of clips.
+      text: unit vectors of captions.
+      scale: inverse temperature.
+      not_negative: [i, j] is True where caption j also fits clip i, so that the pair must not be pushed apart.
+    """
+    logits = scale * audio @ text.T
+    diagonal = jnp.eye(len(audio), dtype=bool)
+    logits = jnp.where(not_negative & ~diagonal, -1e9, logits)
+    per_audio = -jnp.diagonal(jax.nn.log_softmax(logits, axis=1))
+    per_text = -jnp.diagonal(jax.nn.log_softmax(logits, axis=0))
+    return 0.5 * (per_audio.mean() + per_text.mean())
+
+
+def caption_loss(
+    logits: Float[Array, "batch tokens vocabulary"],
+    token_ids: Int[Array, "batch tokens"],
+    present: Bool[Array, "batch tokens"],
+) -> Float[Array, ""]:
+    """Mean next-token cross-entropy in nats; padding does not count."""
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits[:, :-1], token_ids[:, 1:])
+    weights = present[:, 1:].astype(losses.dtype)
+    return (losses * weights).sum() / jnp.maximum(weights.sum(), 1.0)
+
+
+def make_loss(
+    config: StyleConfig, options: StyleTrainOptions, front_end: tuple[np.ndarray, np.ndarray]
+) -> Callable[..., tuple[Array, dict[str, Array]]]:
+    """The loss(params, batch, key) -> (total, its parts), as `train.loop` takes it."""
+
+    def loss(params: Any, batch: StyleBatch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
+        log_mels = standardise(batch.log_mels, *(jnp.asarray(values) for values in front_end))
+        kept = _random_patches(key, len(log_mels), config, options.kept_patches)
+        tower, variables = AudioTower(config), {"params": params["audio"]}
+        hidden = tower.apply(variables, log_mels, kept, method="tokens")
+        audio = _centred(tower.apply(variables, hidden, method="pool"))
+        text = _centred(TextTower(config).apply({"params": params["text"]}, batch.token_ids, batch.present))
+        scale = jnp.minimum(jnp.exp(params["scale"]), options.max_scale)
+        parts = {
+            "contrastive": contrastive_loss(audio, text, scale, batch.not_negative),
+            "alignment": (1.0 - (audio * text).sum(-1)).mean(),
+            "scale": scale,
+        }
+        total = parts["contrastive"] + options.alignment_weight * parts["alignment"]
+        if options.caption_weight:
+            logits = CaptionDecoder(config).apply({"params": params["decoder"]}, batch.token_ids, hidden)
+            parts["caption"] = caption_loss(logits, batch.token_ids, batch.present)
+            total = total + options.caption_weight * parts["caption"]
+        return total, parts
+
+    return loss
+
+
+def _centred(raw: Float[Array, "batch dim"]) -> Float[Array, "batch dim"]:
+    """What `finish` does when the model is used, with the batch's mean in place of the data's."""
+    unit = scale_to_length(raw, 1.0)
+    return scale_to_length(unit - unit.mean(axis=0), 1.0)
+
+
+def _random_patches(key: PRNGKeyArray, rows: int, config: StyleConfig, share: float) -> Int[Array, "rows kept"] | None:
+    kept = max(1, round(config.num_patches * share))
+    if kept >= config.num_patches:
+        return None
+    return jax.random.uniform(key, (rows, config.num_patches)).argsort(axis=1)[:, :kept]
+
+
+def init_params(config: StyleConfig, options: StyleTrainOptions, seed: int) -> dict[str, Any]:
+    """Fresh "audio", "text", "scale" (log of the logit scale) and, when captions are learned, "decoder"."""
+    keys = jax.random.split(jax.random.PRNGKey(seed), 3)
+    mels = jnp.zeros((1, config.stft_frames, config.mel_bands))
+    ids = jnp.zeros((1, config.max_tokens), jnp.int32)
+    params = {
+        "audio": AudioTower(config).init(keys[0], mels)["params"],
+        "text": TextTower(config).init(keys[1], ids, ids == 0)["params"],
+        "scale": jnp.log(jnp.asarray(options.initial_scale)),
+    }
+    if options.caption_weight:
+        hidden = jnp.zeros((1, config.num_patches, config.audio_width))
+        params["decoder"] = CaptionDecoder(config).init(keys[2], ids, hidden)["params"]
+    return params
+
+
+def train_style(
+    dataset: StyleDataset,
+    config: StyleConfig,
+    *,
+    seconds_budget: float,
+    directory: Path | str,
+    seed: int = 0,
+    log: Callable[[str], None] | None = print,
+    options: StyleTrainOptions = StyleTrainOptions(),
+) -> tuple[Tensors, bytes]:
+    """Trains tokenizer, towers and codebooks.
+
+    A run that was stopped goes on from its last checkpoint in `directory` when called again with the same arguments.
+    The budget covers the towers' training over all runs; the codebooks of the starter take about half a minute more.
+
+    Args:
+      dataset: log-mel windows, captions and labels.
+      config: geometry of the model.
+      seconds_budget: wall seconds for the towers.
+      directory: gets tokenizer.model, run.json, checkpoint.safetensors, metrics.jsonl and result.json (the final
+        metrics).
+      seed: of initial weights, batches and augmentation.
+      log: called with one line per report; None is silent.
+      options: how to train.
+
+    Returns:
+      Flat tensors for `StyleModel.from_tensors` (without the tokenizer) and the tokenizer's bytes.
+
+    Raises:
+      CheckpointError: the directory holds a run with other settings.
+      FloatingPointError: the loss is no longer finite.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    _check_same_run(directory, {"config": config.to_dict(), "seed": seed, "captioning": bool(options.caption_weight)})
+    tokenizer = Tokenizer(_tokenizer_bytes(dataset, config, directory), config)
+    sampler = StyleSampler(
+        dataset, tokenizer, held_out_fraction=options.held_out_fraction, gain_db=options.gain_db, seed=seed
+    )
+    towers = _Towers(config, sampler)
+    params = _train_towers(towers, config, options, seconds_budget, directory, seed, log)
+    tensors = towers.finished_tensors(params, options, seed)
+    model = StyleModel.from_tensors(config, tensors, tokenizer.model_bytes)
+    result = evaluate(model, sampler.held_out_pairs(256), dataset.genre_names)
+    _write_atomically(directory / "result.json", json.dumps(result, indent=1).encode())
+    if log:
+        log("style " + " ".join(f"{name} {value:.3f}" for name, value in result.items()))
+    return tensors, tokenizer.model_bytes
+
+
+def _train_towers(
+    towers: "_Towers",
+    config: StyleConfig,
+    options: StyleTrainOptions,
+    seconds_budget: float,
+    directory: Path,
+    seed: int,
+    log: Callable[[str], None] | None,
+) -> dict[str, Any]:
+    """Runs the loop; returns the weight average."""
+    sampler, pairs = towers.sampler, towers.sampler.held_out_pairs(128)
+    optimizer = optim.adamw(optim.AdamWConfig(weight_decay=options.weight_decay))
+    loss = make_loss(config, options, towers.front_end)
+    state = loop.run(
+        loop.make_step(loss, optimizer, seed=seed, final_ema_decay=options.ema_decay),
+        loop.create_state(init_params(config, options, seed), optimizer),
+        lambda step: sampler.batch(options.batch_size, step),
+        schedule=optim.warmup_cosine(options.learning_rate, warmup_steps=options.warmup_steps),
+        directory=directory,
+        config=loop.LoopConfig(
+            seconds_budget=seconds_budget, max_steps=options.max_steps, eval_every_seconds=options.eval_every_seconds
+        ),
+        eval_function=lambda state: retrieval_metrics(*towers.centred_pairs(state.ema, pairs), pairs.labels),
+        log=log,
+    )
+    return state.ema
+
+
+class _Towers:
+    """The towers on their way to a bundle: raw outputs, modality means, codebooks. Compiled once for a run."""
+
+    def __init__(self, config: StyleConfig, sampler: StyleSampler) -> None:
+        self.sampler, self.front_end, self._config = sampler, sampler.front_end(), config
+        self._apply_audio = jax.jit(
+            lambda params, mels: AudioTower(config).apply({"params": params}, standardise(mels, *self.front_end))
+        )
+        self._apply_text = jax.jit(
+            lambda params, ids, present: TextTower(config).apply({"params": params}, ids, present)
+        )
+
+    def audio(
+        self, params: dict[str, Any], log_mels: Float[np.ndarray, "rows stft_frames bands"]
+    ) -> Float[np.ndarray, "rows dim"]:
+        """Raw audio outputs."""
+        pieces = [log_mels[start : start + 64] for start in range(0, len(log_mels), 64)]
+        return np.concatenate([np.asarray(self._apply_audio(params["audio"], piece)) for piece in pieces])
+
+    def text(self, params: dict[str, Any], captions: list[str]) -> Float[np.ndarray, "rows dim"]:
+        """Raw text outputs."""
+        encode = self.sampler.tokenizer.encode
+        pieces = [encode(captions[start : start + 64]) for start in range(0, len(captions), 64)]
+        return np.concatenate([np.asarray(self._apply_text(params["text"], *piece)) for piece in pieces])
+
+    def centred_pairs(self, params: dict[str, Any], pairs: StylePairs) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of pairs, centred by the pairs' own means (an estimate, for metrics on the way)."""
+        raw = self.audio(params, pairs.log_mels), self.text(params, pairs.captions)
+        audio, text = (np.asarray(finish(rows, _unit(rows).mean(axis=0), self._config)) for rows in raw)
+        return audio, text
+
+    def finished_tensors(self, params: dict[str, Any], options: StyleTrainOptions, seed: int) -> Tensors:
+        """The bundle's tensors: towers, front end, modality means and freshly fitted codebooks."""
+        config, rows = self._config, options.quantizer_vectors // 3
+        audio = self.audio(params, self.sampler.training_log_mels(rows))
+        text = self.text(params, self.sampler.training_captions(rows))
+        audio_mean, text_mean = _unit(audio).mean(axis=0), _unit(text).mean(axis=0)
+        embeddings = np.concatenate([finish(audio, audio_mean, config), finish(text, text_mean, config)])
+        code_vectors = quantizer.kmeans(
+            jnp.asarray(_with_blends(embeddings, rows, config, seed)),
+            key=jax.random.PRNGKey(seed),
+            num_levels=config.num_levels,
+            codebook_size=config.codebook_size,
+            iterations=options.quantizer_iterations,
+        )
+        towers = {name: params[name] for name in ("audio", "text")}
+        flat = flax.traverse_util.flatten_dict(towers, sep="/") | {
+            "front_end/mean": self.front_end[0],
+            "front_end/std": self.front_end[1],
+            "centre/audio": audio_mean,
+            "centre/text": text_mean,
+            "quantizer/code_vectors": code_vectors,
+        }
+        return {name: np.asarray(value) for name, value in flat.items()}
+
+
+def _with_blends(embeddings: np.ndarray, count: int, config: StyleConfig, seed: int) -> np.ndarray:
+    """The embeddings and random blends of two of them, so that mixes quantize as well as single prompts."""
+    random = np.random.default_rng((seed, 6))
+    first, second = random.integers(len(embeddings), size=(2, count))
+    share = random.uniform(0.2, 0.8, size=(count, 1)).astype(np.float32)
+    blends = share * embeddings[first] + (1.0 - share) * embeddings[second]
+    if config.normalize:
+        blends = _unit(blends) * np.float32(config.dim**0.5)
+    return np.concatenate([embeddings, blends]).astype(np.float32)
+
+
+def retrieval_metrics(
+    audio: Float[np.ndarray, "rows dim"], text: Float[np.ndarray, "rows dim"], labels: Int[np.ndarray, " rows"]
+) -> dict[str, float]:
+    """How well clips find captions.
+
+    Args:
+      audio: embeddings of clips.
+      text: row i is the embedding of a caption of clip i.
+      labels: genre (or piece) of each row.
+
+    Returns:
+      pair_cosine and wrong_cosine: mean cosine with the own caption and with captions of other labels;
+      top1: share of clips whose nearest caption has their label; chance: that share for a random caption.
+    """
+    cosine = _unit(audio) @ _unit(text).T
+    same = labels[:, None] == labels[None, :]
+    return {
+        "pair_cosine": float(np.diagonal(cosine).mean()),
+        "wrong_cosine": float(cosine[~same].mean()) if not same.all() else float("nan"),
+        "top1": float(np.take_along_axis(same, cosine.argmax(axis=1)[:, None], axis=1).mean()),
+        "chance": float(same.mean()),
+    }
+
+
+def evaluate(model: StyleModel, pairs: StylePairs, genre_names: Any = ()) -> dict[str, float]:
+    """Metrics of a finished model on held-out pairs.
+
+    Returns:
+      Those of `retrieval_metrics`; first_code_agreement, the share of pairs with the same code on level 0;
+      quantized_cosine_6, the mean cosine of an audio embedding with its first 6 levels; and, with genre names,
+      genre_top1, the share of clips whose nearest genre name is right.
+    """
+    audio, text = model.embed_log_mels(pairs.log_mels), model.embed_text(pairs.captions)
+    audio_codes, text_codes = model.quantize(audio), model.quantize(text)
+    rebuilt = model.dequantize(audio_codes[:, : min(6, model.config.num_levels)])
+    metrics = retrieval_metrics(audio, text, pairs.labels) | {
+        "first_code_agreement": float((audio_codes[:, 0] == text_codes[:, 0]).mean()),
+        "quantized_cosine_6": float((_unit(audio) * _unit(rebuilt)).sum(axis=-1).mean()),
+    }
+    if genre_names:
+        nearest = (_unit(audio) @ _unit(model.embed_text(list(genre_names))).T).argmax(axis=1)
+        metrics["genre_top1"] = float((nearest == pairs.labels).mean())
+    return metrics
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(scale_to_length(vectors, 1.0))
+
+
+def _check_same_run(directory: Path, settings: dict[str, Any]) -> None:
+    path = directory / "run.json"
+    text = json.dumps(settings, indent=1, sort_keys=True)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise CheckpointError(
+            f"{directory} holds a style run with another config, seed or captioning setting; remove it or name another "
+            "directory"
+        )
+    _write_atomically(path, text.encode())
+
+
+def _tokenizer_bytes(dataset: StyleDataset, config: StyleConfig, directory: Path) -> bytes:
+    path = directory / "tokenizer.model"
+    if not path.exists():
+        captions = [text for texts in dataset.captions for text in texts]
+        _write_atomically(path, train_tokenizer([*captions, *dataset.genre_names], config))
+    return path.read_bytes()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
