@@ -28,13 +28,11 @@ CHUNK_FRAMES = 50
 HOP_FRAMES = 10
 PROMPT = "lofi hip hop"
 
-FIRST_SOUND = """
-import sys, time
-began = time.time()
+FIRST_SOUND = f"""
+import sys
 import magenta_rt_py as mrt
 model = mrt.load(sys.argv[1] if len(sys.argv) > 1 else None)
-model.stream(model.mix({{{prompt!r}: 1.0}})).next_chunk()
-print(time.time() - began)
+model.stream(model.mix({{{PROMPT!r}: 1.0}})).next_chunk()
 """
 
 
@@ -65,9 +63,7 @@ def describe_machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = names[0] if names else model
     return {
         "processor": model,
@@ -86,9 +82,8 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def first_sound(bundle: Path | None) -> dict[str, float]:
+def first_sound(bundle: Path | None, program: str = FIRST_SOUND) -> dict[str, float]:
     """Seconds from a new Python process to its first 2 s chunk, with an empty cache and then with the filled one."""
-    program = FIRST_SOUND.format(prompt=PROMPT)
     figures: dict[str, float] = {"load_average": load_average()}
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "MRT_COMPILATION_CACHE": folder}

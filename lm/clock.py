@@ -11,6 +11,9 @@ from jaxtyping import Array, Float
 
 PERIODS_BEATS = (4.0, 2.0, 1.0, 0.5, 0.25)
 """Bar, half bar, beat, eighth and sixteenth, in beats (four beats a bar)."""
+BEATS_PER_BAR = 4
+FRAME_RATE_HZ = 25.0
+"""Codec frames a second."""
 REFERENCE_BPM = 120.0
 """The tempo whose log tempo is 0."""
 NUM_FEATURES = 2 * len(PERIODS_BEATS) + 1

@@ -18,7 +18,7 @@ VOCABULARY_MULTIPLE = 128
 
 @dataclass(frozen=True, kw_only=True)
 class LMConfig:
-    """One language model: an encoder over context and style, a temporal stack over frames, a depth stack over levels."""
+    """One model: an encoder over context and style, a temporal stack over frames, a depth stack over levels."""
 
     # --- network (spec: base 768 / 12 x 64 / 2048, large 1024 / 16 x 64 / 2816)
     dim: int  # width of every residual stream
@@ -47,6 +47,9 @@ class LMConfig:
     factorised: bool = False  # token tables are learned maps of frozen code vectors while training
     logits_bias: bool = False  # a bias on the output head, started at log unigram
     clock: bool = False  # metrical clock controls
+    summary_at_every_level: bool = False  # the temporal output is added to every depth input, not only to level 0's
+    continue_context: bool = False  # frame 0 starts from the last context frame instead of from PAD
+    bar_recall: bool = False  # every frame to come is shown the context frame a whole number of bars before it
     codec_code_dim: int = 0  # features of a codec code vector, when factorised
     style_code_dim: int = 0  # features of a style code vector, when factorised
 
@@ -60,6 +63,8 @@ class LMConfig:
             raise ValueError(
                 f"got context_levels {self.context_levels} above num_levels {self.num_levels}: lower the former"
             )
+        if self.bar_recall and not self.clock:
+            raise ValueError("bar_recall finds the bar by the clock: set clock as well")
         if self.factorised and not (self.codec_code_dim and self.style_code_dim):
             raise ValueError("a factorised model needs codec_code_dim and style_code_dim: the code vectors' widths")
         if self.activation_dtype not in ("float32", "bfloat16"):
@@ -126,6 +131,9 @@ def starter(*, codec_code_dim: int = 128, style_code_dim: int = 128) -> LMConfig
         context_positions_per_frame=1,
         factorised=True,
         clock=True,
+        summary_at_every_level=True,
+        continue_context=True,
+        bar_recall=True,
         codec_code_dim=codec_code_dim,
         style_code_dim=style_code_dim,
     )
@@ -152,6 +160,9 @@ def tiny(*, factorised: bool = False, context_positions_per_frame: int = 1) -> L
         context_positions_per_frame=context_positions_per_frame,
         factorised=factorised,
         clock=factorised,
+        summary_at_every_level=factorised,
+        continue_context=factorised,
+        bar_recall=factorised,
         codec_code_dim=6 if factorised else 0,
         style_code_dim=5 if factorised else 0,
     )

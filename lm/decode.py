@@ -9,8 +9,9 @@ Rows are the variants that guidance compares; they share every drawn id:
     3 rows  condition, style masked, own context (see lm.guidance.guide_twice)
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,9 @@ from magenta_rt_py.nn.attention import KeyValue
 
 UNROLLED_LEVELS = 4
 """With at most this many levels the depth loop is unrolled (each level's part of the head is then read in place)."""
+
+Choose: TypeAlias = Callable[[Array, Array, int | Array, Array], tuple[Array, Array]]
+"""(carry, hidden, level, frame) -> (carry, token): how the next id is picked."""
 
 
 class Controls(NamedTuple):
@@ -180,21 +184,31 @@ def cached_logits(
     return seen.transpose(2, 0, 1, 3)
 
 
-def _run(params, config, encoder_tokens, controls, frames, choose, carry):
+def _run(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[Array, "rows tokens"],
+    controls: Controls,
+    frames: int,
+    choose: Choose,
+    carry: Array,
+) -> tuple[Array, Int[Array, "frames levels"]]:
     """Encodes, then scans over frames; `choose(carry, hidden, level, frame) -> (carry, token)` picks every id."""
     rows = encoder_tokens.shape[0]
     prepared = _prepare(params, config, encoder_tokens, controls, frames)
     state = _apply(params, config, "init_temporal_state", rows, frames)
-    first = _apply(params, config, "first_input", rows)
+    first = _apply(params, config, "first_input", encoder_tokens)
+    clock_rows = jnp.broadcast_to(controls.target_clock, (rows, *controls.target_clock.shape))
+    recalled = _apply(params, config, "recalled", encoder_tokens, clock_rows)
+    recalled = jnp.broadcast_to(recalled, (rows, frames, config.dim))
 
     def body(scanned, frame):
         state, frame_input, carry = scanned
         clock_row = jax.lax.dynamic_slice_in_dim(controls.target_clock, frame, 1)
         clock_row = jnp.broadcast_to(clock_row, (rows, *clock_row.shape))
         bias = jax.lax.dynamic_slice_in_dim(prepared.temporal_bias, frame, 1, axis=1)
-        state, summary = _apply(
-            params, config, "temporal_step", state, frame_input, frame, bias, prepared.cross, clock_row
-        )
+        x = frame_input + jax.lax.dynamic_slice_in_dim(recalled, frame, 1, axis=1)
+        state, summary = _apply(params, config, "temporal_step", state, x, frame, bias, prepared.cross, clock_row)
         carry, tokens = _spell(params, config, summary, prepared.depth_bias, frame, choose, carry)
         next_input = _apply(params, config, "frame_inputs", tokens[None, None])
         next_input = jnp.broadcast_to(next_input, frame_input.shape).astype(frame_input.dtype)
@@ -204,7 +218,9 @@ def _run(params, config, encoder_tokens, controls, frames, choose, carry):
     return carry, tokens
 
 
-def _prepare(params, config, encoder_tokens, controls, frames) -> Prepared:
+def _prepare(
+    params: Params, config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], controls: Controls, frames: int
+) -> Prepared:
     rows = encoder_tokens.shape[0]
     clock_rows = jnp.broadcast_to(controls.context_clock, (rows, *controls.context_clock.shape))
     encoded = _apply(params, config, "encode", encoder_tokens, clock_rows)
@@ -212,7 +228,15 @@ def _prepare(params, config, encoder_tokens, controls, frames) -> Prepared:
     return Prepared(_apply(params, config, "cross", encoded), temporal_bias, depth_bias)
 
 
-def _spell(params, config, summary, depth_bias, frame, choose, carry):
+def _spell(
+    params: Params,
+    config: LMConfig,
+    summary: Float[Array, "rows 1 dim"],
+    depth_bias: Float[Array, "heads levels levels"],
+    frame: Int[Array, ""],
+    choose: Choose,
+    carry: Array,
+) -> tuple[Array, Int[Array, " levels"]]:
     """The levels of one frame, coarsest first: (carry, ids of the frame)."""
     rows = summary.shape[0]
     state = _apply(params, config, "init_depth_state", rows)
@@ -223,6 +247,8 @@ def _spell(params, config, summary, depth_bias, frame, choose, carry):
         state, hidden = _apply(params, config, "depth_step", state, x, jnp.asarray(level), bias)
         carry, token = choose(carry, hidden, level, frame)
         x = jnp.broadcast_to(_apply(params, config, "token_rows", token), x.shape).astype(x.dtype)
+        if config.summary_at_every_level:
+            x = x + summary
         return (state, x, carry), token
 
     scanned = (state, summary, carry)
@@ -236,7 +262,9 @@ def _spell(params, config, summary, depth_bias, frame, choose, carry):
     return scanned[2], tokens
 
 
-def _scores(params, config, hidden, level, exact):
+def _scores(
+    params: Params, config: LMConfig, hidden: Float[Array, "rows dim"], level: int | Array, exact: bool
+) -> Float[Array, "rows ids"]:
     """Logits of every row: of the whole vocabulary, or of one level's codes."""
     if exact:
         return _apply(params, config, "all_logits", hidden)
@@ -248,12 +276,10 @@ def _combine(scores: Float[Array, "rows ids"], controls: Controls) -> Float[Arra
         return scores[0]
     if scores.shape[0] == 2:
         return guide(scores[0], scores[1], controls.guidance_weight)
-    return guide_twice(
-        scores[0], scores[1], scores[2], controls.guidance_weight, controls.input_guidance_weight
-    )
+    return guide_twice(scores[0], scores[1], scores[2], controls.guidance_weight, controls.input_guidance_weight)
 
 
-def _apply(params, config, method, *arguments):
+def _apply(params: Params, config: LMConfig, method: str, *arguments: Any) -> Any:
     return LanguageModel(config.plain).apply({"params": params}, *arguments, method=method)
 
 

@@ -34,8 +34,4 @@ def guide_twice(
       style_weight, input_weight: 0 switches that guidance off.
     Source: ours; the two guidances of Live Music Models (section 3.1 and appendix E) made to act independently.
     """
-    return (
-        conditioned
-        + style_weight * (conditioned - masked_style)
-        + input_weight * (conditioned - own_context)
-    )
+    return conditioned + style_weight * (conditioned - masked_style) + input_weight * (conditioned - own_context)

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from magenta_rt_py.lm.clock import NUM_FEATURES
-from magenta_rt_py.lm.config import PAD, LMConfig
+from magenta_rt_py.lm.config import NUM_SPECIAL, PAD, LMConfig
 from magenta_rt_py.lm.depth import DepthDecoder, DepthState
 from magenta_rt_py.lm.encoder import Encoder
 from magenta_rt_py.lm.initialise import draw, fill, lm_deviation
@@ -69,7 +69,7 @@ class LanguageModel(nn.Module):
     ) -> Float[Array, "batch positions dim"]:
         """Encoder output for `vocabulary.encoder_inputs`."""
         config = self.config
-        context = tokens[:, : -config.style_levels].reshape(tokens.shape[0], -1, config.context_levels)
+        context = self._context(tokens)
         if config.context_positions_per_frame == 1:
             context_rows = self.token_embedder.frames(context, vectors)
         else:
@@ -105,11 +105,34 @@ class LanguageModel(nn.Module):
         """Temporal input made of each frame: the mean of its levels' vectors."""
         return self.token_embedder.frames(tokens, vectors) / self.config.num_levels
 
-    def first_input(self, batch: int) -> Float[Array, "batch 1 dim"]:
-        """Temporal input of frame 0: the row of PAD, which the decoder takes as its start."""
-        table = self.token_embedder
+    def first_input(
+        self, encoder_tokens: Int[Array, "batch tokens"], vectors: CodeVectors | None = None
+    ) -> Float[Array, "batch 1 dim"]:
+        """Temporal input of frame 0: the row of PAD, or with `continue_context` the last frame that was heard."""
+        table, batch = self.token_embedder, encoder_tokens.shape[0]
+        if self.config.continue_context:
+            return table.frames(self._context(encoder_tokens)[:, -1:], vectors) / self.config.context_levels
         row = table.special_rows()[PAD] if self.config.factorised else table.rows(jnp.array(PAD))
         return jnp.broadcast_to(row, (batch, 1, row.shape[-1]))
+
+    def _context(self, encoder_tokens: Int[Array, "batch tokens"]) -> Int[Array, "batch context levels"]:
+        """The context's ids, frame by frame."""
+        context = encoder_tokens[:, : -self.config.style_levels]
+        return context.reshape(context.shape[0], -1, self.config.context_levels)
+
+    def recalled(
+        self,
+        encoder_tokens: Int[Array, "batch tokens"],
+        clock: Float[Array, "batch frames features"] | None,
+        vectors: CodeVectors | None = None,
+    ) -> Float[Array, "batch frames dim"] | float:
+        """What bar recall adds to every temporal input; nothing without it or without a clock."""
+        if not self.config.bar_recall or clock is None:
+            return 0.0
+        context = self._context(encoder_tokens)
+        rows = self.token_embedder.frames(context, vectors) / self.config.context_levels
+        present = (context >= NUM_SPECIAL).all(-1)
+        return self.decoder.decoder.temporal_decoder.recall(rows, present, clock)
 
     def level_inputs(
         self, tokens: Int[Array, "batch levels"], vectors: CodeVectors | None = None
@@ -119,6 +142,7 @@ class LanguageModel(nn.Module):
 
     def temporal(
         self,
+        encoder_tokens: Int[Array, "batch tokens"],
         targets: Int[Array, "batch frames levels"],
         encoded: Float[Array, "batch positions dim"],
         clock: Float[Array, "batch frames features"] | None = None,
@@ -126,7 +150,9 @@ class LanguageModel(nn.Module):
     ) -> Float[Array, "batch frames dim"]:
         """Temporal output of every frame, given the frames before it (teacher forcing)."""
         known = self.frame_inputs(targets[:, :-1], vectors)
-        inputs = jnp.concatenate([self.first_input(targets.shape[0]).astype(known.dtype), known], axis=1)
+        first = self.first_input(encoder_tokens, vectors)
+        inputs = jnp.concatenate([first.astype(known.dtype), known], axis=1)
+        inputs = inputs + self.recalled(encoder_tokens, clock, vectors)
         return self.decoder.decoder.temporal_decoder(inputs, self.cross(encoded), clock)
 
     def depth(
@@ -137,6 +163,8 @@ class LanguageModel(nn.Module):
     ) -> Float[Array, "frames levels dim"]:
         """What the head reads, for every level of each frame, given the levels before it (teacher forcing)."""
         known = self.level_inputs(targets[:, :-1], vectors).astype(temporal_out.dtype)
+        if self.config.summary_at_every_level:
+            known = known + temporal_out[:, None]
         x = jnp.concatenate([temporal_out[:, None], known], axis=1)
         return self.decoder.decoder_norm(self.decoder.decoder.depth_decoder(x))
 
@@ -170,7 +198,7 @@ class LanguageModel(nn.Module):
     ) -> Float[Array, "batch chosen levels codes"]:
         """Logits of each level's codes, on the chosen frames."""
         encoded = self.encode(encoder_tokens, context_clock, vectors)
-        temporal_out = self.temporal(targets, encoded, target_clock, vectors)
+        temporal_out = self.temporal(encoder_tokens, targets, encoded, target_clock, vectors)
         if depth_frames is not None:
             temporal_out, targets = temporal_out[:, depth_frames], targets[:, depth_frames]
         batch, chosen, levels = targets.shape
@@ -266,7 +294,7 @@ def hidden_states(
     batch = encoder_tokens.shape[0]
     targets = decoder_target_tokens.reshape(batch, -1, config.num_levels)
     encoded = model.apply(variables, encoder_tokens, method="encode")
-    temporal_out = model.apply(variables, targets, encoded, method="temporal")
+    temporal_out = model.apply(variables, encoder_tokens, targets, encoded, method="temporal")
     flat_out = temporal_out.reshape(-1, config.dim)
     hidden = model.apply(variables, flat_out, targets.reshape(-1, config.num_levels), method="depth")
     return hidden.reshape(batch, -1, config.dim)

@@ -40,9 +40,7 @@ def normalise_code_vectors(
     Raises:
       ValueError: if they do not fit the configuration.
     """
-    vectors = CodeVectors(
-        normalise_levels(codec, config.num_levels), normalise_levels(style, config.style_levels)
-    )
+    vectors = CodeVectors(normalise_levels(codec, config.num_levels), normalise_levels(style, config.style_levels))
     expected = _vector_shapes(config)
     if (vectors.codec.shape, vectors.style.shape) != expected:
         raise ValueError(f"got code vectors {vectors.codec.shape} and {vectors.style.shape}, expected {expected}")

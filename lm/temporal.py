@@ -2,11 +2,12 @@
 
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from magenta_rt_py.lm.clock import ClockMap
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.mlp import GatedMLP
+from magenta_rt_py.lm.recall import BarRecall
 from magenta_rt_py.nn.attention import Attention, KeyValue, init_cache, write_cache
 from magenta_rt_py.nn.norms import RMSNorm
 from magenta_rt_py.nn.positions import CausalRelativeBias
@@ -66,10 +67,21 @@ class TemporalDecoder(nn.Module):
         self.layers = [TemporalLayer(config) for _ in range(config.temporal_layers)]
         if config.clock:
             self.clock = ClockMap(config.dim)
+        if config.bar_recall:
+            self.bar_recall = BarRecall(config.dim)
 
     def cross(self, encoded: Float[Array, "batch positions dim"]) -> tuple[KeyValue, ...]:
         """Keys and values of the encoder's output, one entry a layer: constant for a whole request."""
         return tuple(layer.encoder_decoder_attention.project(encoded) for layer in self.layers)
+
+    def recall(
+        self,
+        context_rows: Float[Array, "batch context dim"],
+        present: Bool[Array, "batch context"],
+        clock: Float[Array, "batch frames features"],
+    ) -> Float[Array, "batch frames dim"]:
+        """What bar recall adds to every frame input; see `lm.recall`."""
+        return self.bar_recall(context_rows, present, clock)
 
     def bias(self, frames: int) -> Float[Array, "heads frames frames"]:
         """Attention bias of a request of `frames` frames, causal mask included."""

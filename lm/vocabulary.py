@@ -76,7 +76,8 @@ def encoder_inputs(
     """What the encoder reads: the context frame by frame, coarsest level first, then the style.
 
     Args:
-      context_codes: exactly `context_frames` frames, oldest first, with at least `context_levels` levels; -1 is missing.
+      context_codes: exactly `context_frames` frames, oldest first, with at least `context_levels`
+        levels; -1 is missing.
       style_codes: at least `style_levels` levels, -1 is masked; None masks the whole style.
     Raises:
       ValueError: for a wrong number of frames or levels, or a code out of range.

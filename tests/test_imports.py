@@ -137,12 +137,3 @@ for name in {sorted(OPTIONAL)!r}:
 for name in {modules!r}:
     importlib.import_module(name)
 """)
-
-
-def test_every_public_name_exists():
-    run(f"""
-import {PACKAGE} as package
-assert len(set(package.__all__)) == len(package.__all__)
-for name in package.__all__:
-    getattr(package, name)
-""")

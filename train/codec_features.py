@@ -29,9 +29,7 @@ def sample_batch(
     starts = np.array([max(0, len(piece) - frames + 1) for piece in features])
     if not starts.sum():
         longest = max((len(piece) for piece in features), default=0)
-        raise ValueError(
-            f"got pieces of at most {longest} frames, expected at least one of {frames}; give longer pieces"
-        )
+        raise ValueError(f"got pieces of at most {longest} frames, expected at least one of {frames}; give longer pieces")
     picks = random.choice(len(features), batch, p=starts / starts.sum())
     crops = []
     for pick in picks:
@@ -48,14 +46,31 @@ def _pool(config: CompactCodecConfig, features: Sequence[PieceFeatures]) -> Floa
     return np.asarray(bands.features_of_energies(config, bands.energies_of_stored(jnp.asarray(rows))))
 
 
-def _deviation(
-    config: CompactCodecConfig, pool: Float32[np.ndarray, "frames features"]
-) -> Float32[np.ndarray, "features"]:
+def _deviation(config: CompactCodecConfig, pool: Float32[np.ndarray, "frames features"]) -> Float32[np.ndarray, "features"]:
     """Standard deviation a band of mid and side; quiet bands are kept from dividing by almost nothing."""
     shape = (len(pool), config.stft_frames_per_frame, config.channels, bands.band_count(config))
     deviation = np.sqrt(pool.reshape(shape).var((0, 1)))
     deviation = np.maximum(deviation, max(0.25 * deviation[0].mean(), 1e-3))
     return np.tile(deviation.reshape(-1), config.stft_frames_per_frame).astype(np.float32)
+
+
+def _principal_components(
+    rows: Float32[np.ndarray, "frames features"], count: int, seed: int
+) -> tuple[Float32[np.ndarray, "features count"], Float32[np.ndarray, "count"]]:
+    """The leading principal directions and their variances, by subspace iteration.
+
+    A few products with the rows take seconds where the full eigenproblem of 2592 features takes minutes; directions
+    near the cut come out mixed with their neighbours, which costs nothing here.
+    """
+    basis = np.random.default_rng(seed).standard_normal((rows.shape[1], count + 32)).astype(np.float32)
+    for _ in range(6):
+        basis, _ = np.linalg.qr(rows.T @ (rows @ basis))
+    _, singular, directions = np.linalg.svd(rows @ basis, full_matrices=False)
+    found = min(count, len(singular))  # fewer frames than components leave the rest at zero
+    vectors, variances = np.zeros((rows.shape[1], count), np.float32), np.zeros(count, np.float32)
+    vectors[:, :found] = basis @ directions[:found].T
+    variances[:found] = singular[:found] ** 2 / len(rows)
+    return vectors, variances
 
 
 def fit_start(config: CompactCodecConfig, features: Sequence[PieceFeatures], *, seed: int) -> dict[str, np.ndarray]:
@@ -72,22 +87,19 @@ def fit_start(config: CompactCodecConfig, features: Sequence[PieceFeatures], *, 
     weight = np.asarray(scaling.weight)
 
     weighted = (pool - mean) * weight
-    variances, vectors = np.linalg.eigh(weighted.T @ weighted / len(weighted))
-    vectors = vectors[:, ::-1][:, : config.latent_dim].astype(np.float32)
-    scale = np.float32(np.sqrt(max(variances[::-1][: config.latent_dim].mean(), 1e-12)))  # latents of mean variance 1
+    vectors, variances = _principal_components(weighted, config.latent_dim, seed)
+    scale = np.float32(np.sqrt(max(variances.mean(), 1e-12)))  # latents of mean variance 1
 
     encoder_key, decoder_key, kmeans_key = jax.random.split(jax.random.key(seed), 3)
     frame = jnp.zeros((1, 1, len(mean)))
-    encoder = network.Encoder(config).init(encoder_key, frame, scaling)["params"]
-    decoder = network.Decoder(config).init(decoder_key, jnp.zeros((1, 1, config.latent_dim)), scaling)["params"]
+    encoder = jax.jit(network.Encoder(config).init)(encoder_key, frame, scaling)["params"]
+    decoder = jax.jit(network.Decoder(config).init)(decoder_key, jnp.zeros((1, 1, config.latent_dim)), scaling)["params"]
     encoder["principal"]["kernel"] = jnp.asarray(vectors / scale)
     decoder["principal"]["kernel"] = jnp.asarray(vectors.T * scale)
 
     rows = jnp.asarray(pool[:: max(1, len(pool) // _KMEANS_FRAMES)][:_KMEANS_FRAMES])
-    latents = network.Encoder(config).apply({"params": encoder}, rows[:, None], scaling)[:, 0]
-    codebooks = quantizer.kmeans(
-        latents, key=kmeans_key, num_levels=config.num_levels, codebook_size=config.codebook_size
-    )
+    latents = jax.jit(network.Encoder(config).apply)({"params": encoder}, rows[:, None], scaling)[:, 0]
+    codebooks = quantizer.kmeans(latents, key=kmeans_key, num_levels=config.num_levels, codebook_size=config.codebook_size)
     return {
         **network.flatten(encoder, "encoder"),
         **network.flatten(decoder, "decoder"),

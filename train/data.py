@@ -280,8 +280,7 @@ class CropSampler:
             )
         if dataset.levels < max(config.context_levels, config.target_levels):
             raise ValueError(
-                f"the shards hold {dataset.levels} levels, the crops need "
-                f"{max(config.context_levels, config.target_levels)}"
+                f"the shards hold {dataset.levels} levels, the crops need {max(config.context_levels, config.target_levels)}"
             )
         self._dataset, self._config = dataset, config
         self._batch_size, self._seed, self._quantize = batch_size, seed, quantize

@@ -77,8 +77,7 @@ class MultiResolutionDiscriminator(nn.Module):
     @nn.compact
     def __call__(self, samples: Float[Array, "batch samples audio_channels"]) -> DiscriminatorOutput:
         outputs = [
-            SpectrumDiscriminator(self.config, window, name=f"window_{window}")(samples)
-            for window in self.config.windows
+            SpectrumDiscriminator(self.config, window, name=f"window_{window}")(samples) for window in self.config.windows
         ]
         return DiscriminatorOutput(
             scores=tuple(scores for scores, _ in outputs), features=tuple(features for _, features in outputs)

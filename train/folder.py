@@ -242,9 +242,7 @@ def _read_48k(path: Path) -> Iterator[Float[np.ndarray, "samples 2"]]:
     try:
         with soundfile.SoundFile(str(path)) as file:
             rate = file.samplerate
-            resampler = (
-                None if rate == SAMPLE_RATE_HZ else soxr.ResampleStream(rate, SAMPLE_RATE_HZ, 2, dtype="float32")
-            )
+            resampler = None if rate == SAMPLE_RATE_HZ else soxr.ResampleStream(rate, SAMPLE_RATE_HZ, 2, dtype="float32")
             for block in file.blocks(blocksize=10 * rate, dtype="float32", always_2d=True):
                 if not np.isfinite(block).all():
                     raise AudioFormatError("holds NaN or infinite samples")

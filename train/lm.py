@@ -177,12 +177,9 @@ class LMEvaluation:
         """Cut the crops once; they are the same at every call."""
         self._batch_size = batch_size
         self._batches = {
-            name: make_batch(crops, config)
-            for name, crops in _spoilt_crops(dataset, config, training, batch_size).items()
+            name: make_batch(crops, config) for name, crops in _spoilt_crops(dataset, config, training, batch_size).items()
         }
-        self._nats = jax.jit(
-            lambda params, batch: -code_log_likelihood(params, config, batch, code_vectors)[0].mean((0, 1))
-        )
+        self._nats = jax.jit(lambda params, batch: -code_log_likelihood(params, config, batch, code_vectors)[0].mean((0, 1)))
 
     def __call__(self, params: Any) -> dict[str, np.ndarray]:
         """The numbers of the class's docstring for these parameters."""
@@ -317,9 +314,7 @@ def train_lm(
         ),
         state,
         lambda step: make_batch(sampler(step), config),
-        schedule=warmup_cosine(
-            peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio
-        ),
+        schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
         directory=directory,
         config=loop.LoopConfig(
             seconds_budget=seconds_budget,

@@ -120,8 +120,7 @@ def discriminator_loss(real: Sequence[Float[Array, "..."]], fake: Sequence[Float
     Source: SoundStream (Zeghidour et al. 2021), section III-D.
     """
     terms = [
-        jax.nn.relu(1.0 - ours).mean() + jax.nn.relu(1.0 + theirs).mean()
-        for ours, theirs in zip(real, fake, strict=True)
+        jax.nn.relu(1.0 - ours).mean() + jax.nn.relu(1.0 + theirs).mean() for ours, theirs in zip(real, fake, strict=True)
     ]
     return sum(terms, jnp.zeros(())) / len(terms)
 

@@ -105,9 +105,7 @@ def warmup_cosine(peak_learning_rate: float, *, warmup_steps: int = 80, final_ra
     return schedule
 
 
-def inverse_square_root(
-    base_learning_rate: float = 1.0, *, warmup_steps: int = 10_000, step_offset: int = 0
-) -> Schedule:
+def inverse_square_root(base_learning_rate: float = 1.0, *, warmup_steps: int = 10_000, step_offset: int = 0) -> Schedule:
     """The released schedule: base / sqrt(max(step, warm-up)), constant during the warm-up.
 
     `step_offset` is the step of a finetuned checkpoint (1,860,000 for the released ones). The fraction of the

@@ -220,14 +220,10 @@ def train_refinement(
     optimizer = adamw()
     evaluation = RefinementEvaluation(held_out, config, training, vectors, batch_size=batch_size)
     state = loop.run(
-        loop.make_step(
-            make_loss(config, training, vectors), optimizer, seed=seed, final_ema_decay=training.final_ema_decay
-        ),
+        loop.make_step(make_loss(config, training, vectors), optimizer, seed=seed, final_ema_decay=training.final_ema_decay),
         loop.create_state(params, optimizer),
         sampler,
-        schedule=warmup_cosine(
-            peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio
-        ),
+        schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
         directory=directory,
         config=loop.LoopConfig(
             seconds_budget=seconds_budget,

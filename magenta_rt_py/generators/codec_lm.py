@@ -268,9 +268,7 @@ def prime(
     if bpm is not None:
         begins_at_seconds = (len(samples) - frames * FRAME_SAMPLES) / models.codec.sample_rate
         clock, beat = clock_ahead(np.array(begins_at_seconds * bpm / 60.0), bpm, frames)
-    primed = remember(state, codes, clock)._replace(
-        beat=beat, refinement_state=_primed_refinement(models, state, codes)
-    )
+    primed = remember(state, codes, clock)._replace(beat=beat, refinement_state=_primed_refinement(models, state, codes))
     if state.crossfade_tail is not None:
         return primed._replace(crossfade_tail=models.codec.decode(codes[None])[0, -FRAME_SAMPLES:])
     # The decoder hears the codes too, so that the first chunk grows out of the sound instead of out of silence.

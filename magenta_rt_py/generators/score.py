@@ -140,9 +140,7 @@ def _turn_knobs(controls: Controls, knobs: dict[str, Any], name: str) -> Control
             raise ValueError(f"{name}: {field} is {value!r}; give a number")
         if field == "top_k" and not isinstance(value, int):
             raise ValueError(f"{name}: top_k is {value!r}; give a whole number")
-    exact = {
-        _KNOBS[field]: value if field == "top_k" or value is None else float(value) for field, value in knobs.items()
-    }
+    exact = {_KNOBS[field]: value if field == "top_k" or value is None else float(value) for field, value in knobs.items()}
     try:
         return dataclasses.replace(controls, **exact)
     except ValueError as error:

@@ -76,9 +76,7 @@ class Stream:
         Raises:
           ValueError: if a value is out of range; the stream plays on as it was.
         """
-        self.controls = self.controls.replace(
-            temperature=temperature, top_k=top_k, guidance_weight=guidance_weight, bpm=bpm
-        )
+        self.controls = self.controls.replace(temperature=temperature, top_k=top_k, guidance_weight=guidance_weight, bpm=bpm)
 
     def next_chunk(self, frames: int = CHUNK_FRAMES) -> Float[np.ndarray, "samples 2"]:
         """Makes the next piece of the stream.
@@ -92,9 +90,7 @@ class Stream:
           ValueError: if frames is out of range; nothing has changed then.
         """
         started = time.perf_counter()
-        self.state, chunk = codec_lm.generate_chunk(
-            self._models, self.state, self.style.codes, self.controls, frames=frames
-        )
+        self.state, chunk = codec_lm.generate_chunk(self._models, self.state, self.style.codes, self.controls, frames=frames)
         samples = guard(chunk.samples)
         self.model_seconds += time.perf_counter() - started
         return samples

@@ -7,10 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Float
 
 from magenta_rt_py import lm
@@ -193,18 +190,7 @@ def _load_refinement(
     fields: dict[str, Any], flat: dict[str, np.ndarray]
 ) -> tuple[refinement.RefinementConfig, dict[str, Any]]:
     config = refinement.RefinementConfig(**fields)
-    expected = refinement_shapes(config)
-    found = {path: array.shape for path, array in flat.items()}
-    if found != expected:
-        wrong = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
-        raise ValueError(f"{wrong[0]!r} has shape {found.get(wrong[0])}, expected {expected.get(wrong[0])}")
-    return config, unflatten_dict({path: jnp.asarray(array) for path, array in flat.items()}, sep="/")
-
-
-def refinement_shapes(config: refinement.RefinementConfig) -> dict[str, tuple[int, ...]]:
-    """Slash path and shape of every parameter of a refinement model."""
-    tree = jax.eval_shape(lambda: refinement.init(jax.random.key(0), config))
-    return {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+    return config, refinement.load(flat, config)
 
 
 def _part(bundle: Bundle, name: str, build: Callable[[dict[str, Any], dict[str, np.ndarray]], Part]) -> Part:

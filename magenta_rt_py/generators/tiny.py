@@ -16,9 +16,8 @@ import sentencepiece
 from magenta_rt_py.bundle import save_bundle
 from magenta_rt_py.codec import config as codec_config
 from magenta_rt_py.codec import network
-from magenta_rt_py.generators.system import refinement_shapes
 from magenta_rt_py.lm import config as lm_config
-from magenta_rt_py.lm.model import parameter_shapes
+from magenta_rt_py.lm import model, refinement
 from magenta_rt_py.lm.refinement import RefinementConfig
 from magenta_rt_py.style import config as style_config
 from magenta_rt_py.style.embedder import tensor_shapes
@@ -45,8 +44,8 @@ def save_tiny_bundle(directory: str | os.PathLike[str], *, seed: int = 0) -> Pat
         parts={
             "codec": (dataclasses.asdict(codec), random_codec_tensors(codec, generator)),
             "style": (style.to_dict(), random_style_tensors(style, generator)),
-            "lm": (dataclasses.asdict(language), random_tensors(parameter_shapes(language), generator)),
-            "refinement": (dataclasses.asdict(fine), random_tensors(refinement_shapes(fine), generator)),
+            "lm": (dataclasses.asdict(language), random_tensors(model.parameter_shapes(language), generator)),
+            "refinement": (dataclasses.asdict(fine), random_tensors(refinement.parameter_shapes(fine), generator)),
         },
         record={"defaults": {"temperature": 1.0, "top_k": 40, "guidance_weight": 1.5, "bpm": 120.0}},
     )
@@ -65,9 +64,7 @@ def tiny_lm(codec_code_dim: int, style_code_dim: int) -> lm_config.LMConfig:
     )
 
 
-def random_codec_tensors(
-    config: codec_config.CompactCodecConfig, generator: np.random.Generator
-) -> dict[str, np.ndarray]:
+def random_codec_tensors(config: codec_config.CompactCodecConfig, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Codec tensors that make audible noise."""
     tensors = {}
     for name, shape in network.tensor_shapes(config).items():
@@ -81,9 +78,7 @@ def random_codec_tensors(
 
 def random_style_tensors(config: style_config.StyleConfig, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Style tensors that tell prompts apart, with a tokenizer fitted to a few words."""
-    tensors = {
-        name: generator.normal(0.0, 0.3, shape).astype(np.float32) for name, shape in tensor_shapes(config).items()
-    }
+    tensors = {name: generator.normal(0.0, 0.3, shape).astype(np.float32) for name, shape in tensor_shapes(config).items()}
     tensors["front_end/std"] = np.ones_like(tensors["front_end/std"])
     packed = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(

@@ -10,9 +10,7 @@ from magenta_rt_py.train.studio import make_piece
 
 def test_a_piece_and_its_labels_are_written(run, tmp_path):
     out, labels = tmp_path / "piece.flac", tmp_path / "labels.json"
-    code, printed, _ = run(
-        "studio", "--genre", "chiptune", "--seed", 3, "--seconds", 2, "--out", out, "--labels", labels
-    )
+    code, printed, _ = run("studio", "--genre", "chiptune", "--seed", 3, "--seconds", 2, "--out", out, "--labels", labels)
     assert code == 0 and "chiptune" in printed
     expected = make_piece(3, genre="chiptune", seconds=2.0)
     assert json.loads(labels.read_text()) == expected.label.as_dict()

@@ -45,7 +45,8 @@ def test_a_batch_is_its_items(codec, sound, make):
     both = np.stack([sound[:19_200], make(5)[:19_200]])
     codes = codec.encode(both)
     np.testing.assert_array_equal(codes[1:], codec.encode(both[1:]))
-    np.testing.assert_array_equal(codec.decode(codes)[1:], codec.decode(codes[1:]))
+    # Another batch size is another program and may round the magnitudes otherwise, by parts in a million.
+    assert np.abs(codec.decode(codes)[1:] - codec.decode(codes[1:])).mean() < 1e-5
 
 
 @pytest.mark.parametrize("samples", [0, 1, 1919, 1920, 1921])
@@ -61,9 +62,7 @@ def test_any_leading_levels_decode_and_more_are_better(codec, make):
 
     def distance(levels):
         decoded = codec.decode(codes[..., :levels])[0, 4800:43_200]
-        spectra = [
-            np.abs(np.fft.rfft(x.mean(1).reshape(-1, 960) * np.hanning(960))) for x in (decoded, sound[4800:43_200])
-        ]
+        spectra = [np.abs(np.fft.rfft(x.mean(1).reshape(-1, 960) * np.hanning(960))) for x in (decoded, sound[4800:43_200])]
         return np.abs(np.log(spectra[0] + 0.05) - np.log(spectra[1] + 0.05)).mean()
 
     distances = {levels: distance(levels) for levels in (1, 2, 3, 16)}

@@ -15,9 +15,7 @@ def net(request):
     features = bands.feature_dim(config)
     scaling = network.statistics(config, 0.1 * jnp.arange(features) % 1, jnp.full(features, 2.0))
     module = network.Encoder(config) if request.param == "encoder" else network.Decoder(config)
-    inputs = np.random.default_rng(0).standard_normal(
-        (2, 20, features if request.param == "encoder" else config.latent_dim)
-    )
+    inputs = np.random.default_rng(0).standard_normal((2, 20, features if request.param == "encoder" else config.latent_dim))
     inputs = inputs.astype(np.float32)
     variables = jax.jit(module.init)(jax.random.key(1), inputs, scaling)
     # The correction starts small: made large, so that a mistake in it would show.

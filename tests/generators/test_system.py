@@ -71,9 +71,7 @@ def test_stream_counts_and_guards(model):
     assert stream.seconds == 4.0
     assert stream.model_seconds > 0
     assert not stream.is_warm
-    np.testing.assert_array_equal(
-        model.stream(stream.style, seed=1).render(3.0), np.concatenate(chunks)[: 3 * SAMPLE_RATE]
-    )
+    np.testing.assert_array_equal(model.stream(stream.style, seed=1).render(3.0), np.concatenate(chunks)[: 3 * SAMPLE_RATE])
 
 
 def test_stream_obeys_and_survives_a_wrong_knob(model, loop):
@@ -147,9 +145,7 @@ def test_config_that_does_not_fit_names_its_part(tiny_bundle, tmp_path):
     save_bundle(tmp_path / "wrong", parts=wider, record={})
     with pytest.raises(BundleError, match="'lm' part does not fit"):
         system.load(tmp_path / "wrong")
-    unknown = {
-        name: (config | {"colour": 1} if name == "codec" else config, flat) for name, (config, flat) in parts.items()
-    }
+    unknown = {name: (config | {"colour": 1} if name == "codec" else config, flat) for name, (config, flat) in parts.items()}
     save_bundle(tmp_path / "unknown", parts=unknown, record={})
     with pytest.raises(BundleError, match="'codec' part does not fit"):
         system.load(tmp_path / "unknown")

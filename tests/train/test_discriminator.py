@@ -27,7 +27,7 @@ def clips(seed, *, real):
 @pytest.fixture(scope="module")
 def trained():
     params = jax.jit(MODEL.init)(jax.random.PRNGKey(0), clips(0, real=True))
-    optimizer = optax.adam(3e-3)
+    optimizer = optax.adam(1e-2)
 
     def loss(params, real, fake):
         return discriminator_loss(MODEL.apply(params, real).scores, MODEL.apply(params, fake).scores)
@@ -39,7 +39,7 @@ def trained():
         return optax.apply_updates(params, updates), state, value
 
     state, values = optimizer.init(params), []
-    for seed in range(30):
+    for seed in range(40):
         params, state, value = step(params, state, clips(seed, real=True), clips(seed, real=False))
         values.append(float(value))
     return params, values

@@ -46,7 +46,7 @@ def dataset() -> StyleDataset:
 def trained(dataset, tmp_path_factory):
     directory = tmp_path_factory.mktemp("style")
     lines = []
-    result = train_style(dataset, CONFIG, seconds_budget=600, directory=directory, log=lines.append, options=OPTIONS)
+    result = train_style(dataset, CONFIG, seconds_budget=600.0, directory=directory, log=lines.append, options=OPTIONS)
     return directory, *result, lines
 
 
@@ -78,7 +78,7 @@ def test_a_finished_run_is_not_trained_again(trained, dataset):
     directory, tensors, tokenizer_bytes, _ = trained
     lines = []
     again, again_bytes = train_style(
-        dataset, CONFIG, seconds_budget=600, directory=directory, log=lines.append, options=OPTIONS
+        dataset, CONFIG, seconds_budget=600.0, directory=directory, log=lines.append, options=OPTIONS
     )
     assert lines[0].startswith("resumed at step 120")
     assert again_bytes == tokenizer_bytes
@@ -89,12 +89,12 @@ def test_a_finished_run_is_not_trained_again(trained, dataset):
 def test_another_config_does_not_resume(trained, dataset):
     wider = dataclasses.replace(CONFIG, text_width=64)
     with pytest.raises(CheckpointError, match="another config"):
-        train_style(dataset, wider, seconds_budget=1, directory=trained[0], options=OPTIONS)
+        train_style(dataset, wider, seconds_budget=1.0, directory=trained[0], options=OPTIONS)
 
 
 def test_captions_are_learned_too(dataset, tmp_path):
     options = dataclasses.replace(OPTIONS, caption_weight=1.0, max_steps=60)
-    train_style(dataset, CONFIG, seconds_budget=600, directory=tmp_path, log=None, options=options)
+    train_style(dataset, CONFIG, seconds_budget=600.0, directory=tmp_path, log=None, options=options)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["caption"] for line in lines if "caption" in line]
     assert losses[-1] < 0.6 * losses[0]

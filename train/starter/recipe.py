@@ -12,7 +12,7 @@ class StarterRecipe:
     """Everything that decides the bundled starter, in the order in which it is used.
 
     Times are training seconds on two CPU cores; a stage that was stopped goes on where it stood, and a stage that
-    is done is not run again. Source of the amounts: the project's own trials (docs/training.md).
+    is done is not run again. Source of the amounts: the project's own trials (docs/benchmarks.md).
     """
 
     # Pieces rendered for training. 30 s each; spread evenly over the starter's genres.
@@ -21,7 +21,7 @@ class StarterRecipe:
     pieces_per_shard: int = 60
     # Length of one piece in seconds.
     piece_seconds: float = 30.0
-    # Seed of piece 0; piece i has seed + i. Held-out seeds start at 900,000,000 (train/evaluation/probe.py).
+    # Seed of piece 0; piece i has seed + i. Held-out seeds start at 900,000,000 (train/evaluation/renders.py).
     first_seed: int = 1_000
     # Shards whose features train the codec (10 shards of 60 pieces are 5 h).
     codec_shards: int = 8
@@ -30,7 +30,14 @@ class StarterRecipe:
     # Wall seconds of style tower training.
     style_seconds: float = 600.0
     # Wall seconds of language model training (two cores).
-    lm_seconds: float = 3_000.0
+    lm_seconds: float = 2_700.0
+    # Frames of target in a training crop. Longer than any request: the encoder's cost is paid once for three times as
+    # many frames, and frames far apart make a quieter gradient than 2 s of neighbours (which stalled in a trial).
+    lm_target_frames: int = 150
+    # Of these, frames that the depth stack scores in a step, drawn anew each time.
+    lm_depth_frames: int = 50
+    # Peak learning rate of the language model.
+    lm_learning_rate: float = 1e-3
     # Wall seconds of refinement model training.
     refinement_seconds: float = 300.0
     # Pieces at the end of the set that are kept out of training for validation losses.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from magenta_rt_py.style.config import starter as style_config
 from magenta_rt_py.style.embedder import StyleModel
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.codec import train_codec
-from magenta_rt_py.train.lm import train_lm
+from magenta_rt_py.train.lm import LMTrainingConfig, crop_config, train_lm
 from magenta_rt_py.train.refinement import train_refinement
 from magenta_rt_py.train.starter.export import Part, write_bundle
 from magenta_rt_py.train.starter.recipe import StarterRecipe
@@ -158,6 +159,9 @@ def language_model(recipe: StarterRecipe, directory: Path) -> None:
         quantize=load_style(directory).quantize,
         directory=directory / "lm",
         seed=recipe.seed,
+        peak_learning_rate=recipe.lm_learning_rate,
+        training=LMTrainingConfig(depth_frames=recipe.lm_depth_frames),
+        crops=dataclasses.replace(crop_config(config), target_frames=recipe.lm_target_frames),
         log=say,
     )
     save_tensors(directory, "lm", tensors)

@@ -64,15 +64,9 @@ _909 = {
         gain=0.7, seconds=0.35, tone_hz=185.0, drop_hz=60.0, drop=0.02, tone_decay=0.07, noise=1.0, noise_decay=0.1
     ),
     "clap": Drum(gain=0.6, pan=0.05, seconds=0.4, noise=1.0, noise_band_hz=(900.0, 5500.0), noise_decay=0.1, claps=3),
-    "hat": Drum(
-        gain=0.28, pan=0.25, seconds=0.12, noise=0.7, metal=0.5, noise_band_hz=(7500.0, 18000.0), noise_decay=0.025
-    ),
-    "open": Drum(
-        gain=0.32, pan=0.25, seconds=0.5, noise=0.7, metal=0.5, noise_band_hz=(7000.0, 18000.0), noise_decay=0.13
-    ),
-    "ride": Drum(
-        gain=0.22, pan=-0.3, seconds=0.7, noise=0.4, metal=0.8, noise_band_hz=(5000.0, 16000.0), noise_decay=0.2
-    ),
+    "hat": Drum(gain=0.28, pan=0.25, seconds=0.12, noise=0.7, metal=0.5, noise_band_hz=(7500.0, 18000.0), noise_decay=0.025),
+    "open": Drum(gain=0.32, pan=0.25, seconds=0.5, noise=0.7, metal=0.5, noise_band_hz=(7000.0, 18000.0), noise_decay=0.13),
+    "ride": Drum(gain=0.22, pan=-0.3, seconds=0.7, noise=0.4, metal=0.8, noise_band_hz=(5000.0, 16000.0), noise_decay=0.2),
     "rim": Drum(gain=0.35, pan=-0.3, seconds=0.06, tone_hz=1700.0, tone_decay=0.01, noise=0.3, noise_decay=0.006),
     "tom": Drum(gain=0.6, pan=0.2, seconds=0.4, tone_hz=95.0, drop_hz=60.0, drop=0.05, tone_decay=0.13, noise=0.05),
     "shaker": Drum(gain=0.22, pan=0.4, seconds=0.08, noise=1.0, noise_band_hz=(5000.0, 12000.0), noise_decay=0.02),
@@ -87,9 +81,7 @@ _909 = {
         noise=0.1,
         noise_decay=0.008,
     ),
-    "crash": Drum(
-        gain=0.4, pan=-0.15, seconds=1.6, noise=1.0, metal=0.3, noise_band_hz=(3500.0, 18000.0), noise_decay=0.45
-    ),
+    "crash": Drum(gain=0.4, pan=-0.15, seconds=1.6, noise=1.0, metal=0.3, noise_band_hz=(3500.0, 18000.0), noise_decay=0.45),
 }
 
 
@@ -111,9 +103,7 @@ def _gm_kit(kit: int, *, gain: float = 1.0) -> dict[str, Drum | GmDrum]:
         "cowbell": (56, 0.3, 0.35),
         "tambourine": (54, 0.3, -0.4),
     }
-    return {
-        voice: GmDrum(kit=kit, pitch=pitch, gain=gain * level, pan=pan) for voice, (pitch, level, pan) in keys.items()
-    }
+    return {voice: GmDrum(kit=kit, pitch=pitch, gain=gain * level, pan=pan) for voice, (pitch, level, pan) in keys.items()}
 
 
 KITS: dict[str, dict[str, Drum | GmDrum]] = {
@@ -130,9 +120,7 @@ KITS: dict[str, dict[str, Drum | GmDrum]] = {
             noise_decay=0.005,
             drive=2.5,
         ),
-        "clap": Drum(
-            gain=0.5, seconds=0.5, noise=1.0, noise_band_hz=(700.0, 3500.0), noise_decay=0.14, claps=3, drive=1.0
-        ),
+        "clap": Drum(gain=0.5, seconds=0.5, noise=1.0, noise_band_hz=(700.0, 3500.0), noise_decay=0.14, claps=3, drive=1.0),
         "hat": Drum(
             gain=0.3, pan=0.2, seconds=0.1, noise=0.4, metal=0.9, noise_band_hz=(6500.0, 16000.0), noise_decay=0.018
         ),
@@ -281,18 +269,11 @@ KITS: dict[str, dict[str, Drum | GmDrum]] = {
         "rim": Drum(gain=0.35, pan=-0.3, seconds=0.08, tone_hz=850.0, tone_decay=0.02, noise=0.2, noise_decay=0.006),
     },
     "chip": {
-        "kick": Drum(
-            gain=0.7, seconds=0.18, tone_hz=55.0, drop_hz=260.0, drop=0.03, tone_decay=0.08, tone_shape="square"
-        ),
-        "snare": Drum(
-            gain=0.45, seconds=0.15, noise=1.0, noise_band_hz=(300.0, 20000.0), noise_decay=0.05, noise_hold=5
-        ),
-        "hat": Drum(
-            gain=0.22, seconds=0.05, noise=1.0, noise_band_hz=(4000.0, 20000.0), noise_decay=0.015, noise_hold=2
-        ),
+        "kick": Drum(gain=0.7, seconds=0.18, tone_hz=55.0, drop_hz=260.0, drop=0.03, tone_decay=0.08, tone_shape="square"),
+        "snare": Drum(gain=0.45, seconds=0.15, noise=1.0, noise_band_hz=(300.0, 20000.0), noise_decay=0.05, noise_hold=5),
+        "hat": Drum(gain=0.22, seconds=0.05, noise=1.0, noise_band_hz=(4000.0, 20000.0), noise_decay=0.015, noise_hold=2),
     },
-    "rock": _gm_kit(16)
-    | {"hat": GmDrum(kit=8, pitch=42, gain=0.55, pan=0.3), "crash": GmDrum(kit=16, pitch=49, gain=0.6)},
+    "rock": _gm_kit(16) | {"hat": GmDrum(kit=8, pitch=42, gain=0.55, pan=0.3), "crash": GmDrum(kit=16, pitch=49, gain=0.6)},
     "disco": _gm_kit(8) | {"open": GmDrum(kit=8, pitch=46, gain=0.45, pan=0.25)},
     "room": _gm_kit(0) | {"ride": GmDrum(kit=8, pitch=51, gain=0.3), "crash": GmDrum(kit=8, pitch=49, gain=0.45)},
     "jazz": _gm_kit(32, gain=0.8) | {"ride": GmDrum(kit=32, pitch=51, gain=0.5, pan=-0.3)},

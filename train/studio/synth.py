@@ -162,9 +162,7 @@ PATCHES: dict[str, Patch] = {
         sweep_seconds=0.09,
         drive=2.0,
     ),
-    "sub bass": Patch(
-        oscillators=(Oscillator(shape="sine"),), attack=0.006, sustain=0.9, release=0.05, drive=0.8, row=7.0
-    ),
+    "sub bass": Patch(oscillators=(Oscillator(shape="sine"),), attack=0.006, sustain=0.9, release=0.05, drive=0.8, row=7.0),
     "808": Patch(
         oscillators=(Oscillator(shape="sine"),), decay=0.7, sustain=0.15, release=0.12, drive=2.2, row=7.0, glide=5.0
     ),
@@ -209,7 +207,7 @@ def _harmonics(shape: str, count: int) -> np.ndarray:
         return 1 / k
     if shape == "square":
         return (k % 2) * 1.3 / k
-    if shape == "pulse":  # a quarter of the period high
+    if shape == "pulse":  # the spectrum of a wave that is high for a quarter of its period
         return 1.4 * np.sin(np.pi * k * 0.25) / k
     if shape == "triangle":
         return 1.2 * (k % 2) / k**2 * np.where(k % 4 == 1, 1.0, -1.0)

@@ -20,8 +20,8 @@ from magenta_rt_py.train.studio.vocabulary import (
 
 @pytest.fixture(scope="module")
 def collected():
-    """Genre -> captions of 25 cards."""
-    return {genre: [text for seed in range(25) for text in captions(sample_card(seed, genre=genre),
+    """Genre -> captions of 16 cards."""
+    return {genre: [text for seed in range(16) for text in captions(sample_card(seed, genre=genre),
             generator(seed, "test"), 12)] for genre in GENRES}  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def test_captions_are_distinct_and_of_varied_length(collected):
     for genre in GENRES:
         lengths = {len(text.split()) for text in collected[genre]}
         assert min(lengths) <= 2 and max(lengths) >= 12
-        assert len(set(collected[genre])) > 200
+        assert len(set(collected[genre])) > 130
     drawn = captions(sample_card(0, genre="rock"), generator(0, "x"), 30)
     assert len(drawn) == len(set(drawn)) == 30
 

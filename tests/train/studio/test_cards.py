@@ -25,7 +25,7 @@ def test_cards_stay_within_their_genre(genre):
 
 
 def test_tempo_is_whole_in_codec_frames():
-    card = sample_card(0, genre="techno", seconds=30)
+    card = sample_card(0, genre="techno", seconds=30.0)
     assert (card.frames_per_beat, card.bpm, card.beat_samples) == (12, 125.0, 23040)
     assert card.samples == 1_440_000
     assert card.bars == 16  # 15.6 bars fit; the last is cut short

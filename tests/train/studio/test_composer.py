@@ -74,7 +74,7 @@ def test_the_same_card_composes_the_same_score_and_another_seed_another():
     card = sample_card(3, genre="house")
     assert compose(card) == compose(card)
     others = {compose(dataclasses.replace(card, seed=seed)).active["lead" if "lead" in card.cast else "pad"]
-              for seed in range(20)}  # fmt: skip
+              for seed in range(8)}  # fmt: skip
     assert len(others) > 1
 
 

@@ -66,7 +66,5 @@ def test_pure_genres_are_pure():
     piano = GENRES["solo piano"]
     assert {*piano.bass, *piano.comp, *piano.pad, *piano.lead} == {"grand piano"} and piano.kit is None
     chip = GENRES["chiptune"]
-    assert (
-        all(name.startswith("chip") for name in (*chip.bass, *chip.comp, *chip.pad, *chip.lead)) and chip.kit == "chip"
-    )
+    assert all(name.startswith("chip") for name in (*chip.bass, *chip.comp, *chip.pad, *chip.lead)) and chip.kit == "chip"
     assert GENRES["ambient"].kit is None

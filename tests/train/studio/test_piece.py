@@ -74,7 +74,7 @@ def test_the_pulse_is_at_the_labelled_beat():
 
 
 def test_stems_that_have_not_come_in_are_not_listed():
-    for seed in range(40):
+    for seed in range(6):
         label = make_piece(seed, genre="chiptune", seconds=0.3).label
         assert set(label.cast) >= {"drums", "bass", "comp"}
         assert label.instruments[0] == "chip drums"
