@@ -23,6 +23,7 @@ from magenta_rt_py.lm.config import MASK, NUM_SPECIAL, PAD, LMConfig
 from magenta_rt_py.lm.guidance import guide, guide_twice
 from magenta_rt_py.lm.model import LanguageModel, Params
 from magenta_rt_py.lm.sampling import SamplingConfig, sample, sample_exact
+from magenta_rt_py.lm.vocabulary import codec_offset, wrap_tokens_to_codes
 from magenta_rt_py.nn.attention import KeyValue
 
 UNROLLED_LEVELS = 4
@@ -49,6 +50,13 @@ class Prepared(NamedTuple):
     cross: tuple[KeyValue, ...]
     temporal_bias: Float[Array, "heads frames frames"]
     depth_bias: Float[Array, "heads levels levels"]
+
+
+class LevelHead(NamedTuple):
+    """The part of the head that scores one level."""
+
+    kernel: Float[Array, "dim codes"]
+    bias: Float[Array, " codes"]
 
 
 def make_controls(
@@ -109,7 +117,7 @@ def generate(
     """
     tokens = generate_tokens(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
     steps = jnp.arange(config.num_levels) * config.codebook_size
-    return (tokens - NUM_SPECIAL).clip(0) % config.codebook_size if exact else tokens - NUM_SPECIAL - steps
+    return wrap_tokens_to_codes(tokens, config) if exact else tokens - NUM_SPECIAL - steps
 
 
 @partial(jax.jit, static_argnames=("config", "frames"))
@@ -146,8 +154,15 @@ def generate_tokens(
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(draws))
     keys = keys.reshape(frames, config.num_levels, *keys.shape[1:])
 
+    heads = () if exact or config.num_levels > UNROLLED_LEVELS else _cut_heads(params, config)
+
     def choose(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
-        scores = _scores(params, config, hidden, level, exact)
+        if exact:
+            scores = _apply(params, config, "all_logits", hidden)
+        elif heads:
+            scores = hidden.astype(jnp.float32) @ heads[level].kernel + heads[level].bias
+        else:
+            scores = _apply(params, config, "level_logits", hidden, level)
         guided = _combine(scores, controls)
         draw = sample_exact if exact else sample
         drawn = draw(keys[frame, level], guided, controls.temperature, controls.top_k)
@@ -176,7 +191,7 @@ def cached_logits(
     blank = jnp.zeros((frames, levels, encoder_tokens.shape[0], config.vocabulary_rows))
 
     def choose(seen: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
-        scores = _scores(params, config, hidden, level, exact=True)
+        scores = _apply(params, config, "all_logits", hidden)
         return seen.at[frame, level].set(scores), targets[frame, level]
 
     controls = make_controls(config, frames)
@@ -262,13 +277,12 @@ def _spell(
     return scanned[2], tokens
 
 
-def _scores(
-    params: Params, config: LMConfig, hidden: Float[Array, "rows dim"], level: int | Array, exact: bool
-) -> Float[Array, "rows ids"]:
-    """Logits of every row: of the whole vocabulary, or of one level's codes."""
-    if exact:
-        return _apply(params, config, "all_logits", hidden)
-    return _apply(params, config, "level_logits", hidden, level)
+def _cut_heads(params: Params, config: LMConfig) -> tuple[LevelHead, ...]:
+    """Each level's part of the head, cut out before the loop: inside it, it would be copied for every id drawn."""
+    head, size = params["decoder"]["logits_dense"], config.codebook_size
+    bias = head["bias"] if config.plain.logits_bias else jnp.zeros(config.vocabulary_rows)
+    first = [codec_offset(level, config) for level in range(config.num_levels)]
+    return tuple(LevelHead(head["kernel"][:, start : start + size], bias[start : start + size]) for start in first)
 
 
 def _combine(scores: Float[Array, "rows ids"], controls: Controls) -> Float[Array, "ids"]:

@@ -195,10 +195,12 @@ class LanguageModel(nn.Module):
         target_clock: Float[Array, "batch frames features"] | None = None,
         vectors: CodeVectors | None = None,
         depth_frames: Int[Array, "chosen"] | None = None,
+        history: Int[Array, "batch frames levels"] | None = None,
     ) -> Float[Array, "batch chosen levels codes"]:
         """Logits of each level's codes, on the chosen frames."""
         encoded = self.encode(encoder_tokens, context_clock, vectors)
-        temporal_out = self.temporal(encoder_tokens, targets, encoded, target_clock, vectors)
+        heard = targets if history is None else history
+        temporal_out = self.temporal(encoder_tokens, heard, encoded, target_clock, vectors)
         if depth_frames is not None:
             temporal_out, targets = temporal_out[:, depth_frames], targets[:, depth_frames]
         batch, chosen, levels = targets.shape
@@ -250,6 +252,7 @@ def forward(
     context_clock: Float[Array, "batch context features"] | None = None,
     target_clock: Float[Array, "batch frames features"] | None = None,
     depth_frames: Int[Array, "chosen"] | None = None,
+    history_tokens: Int[Array, "batch frames levels"] | None = None,
 ) -> Float[Array, "batch chosen levels codes"]:
     """Logits for training: level q's codes only, the depth stack on the chosen frames only.
 
@@ -259,11 +262,19 @@ def forward(
       target_tokens: ids of the frames to be predicted, every level.
       context_clock, target_clock: clock rows of context and target frames; None is unset.
       depth_frames: indices of the target frames to score, the same for the whole batch; None is all of them.
+      history_tokens: what the temporal stack is told that the target frames were (MASK hides one); None is the truth.
     Returns:
       logits of code c of level q at frame depth_frames[n], given everything before it.
     """
     return LanguageModel(config).apply(
-        {"params": params}, encoder_tokens, target_tokens, context_clock, target_clock, code_vectors, depth_frames
+        {"params": params},
+        encoder_tokens,
+        target_tokens,
+        context_clock,
+        target_clock,
+        code_vectors,
+        depth_frames,
+        history_tokens,
     )
 
 

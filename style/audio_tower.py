@@ -24,9 +24,7 @@ class AudioTower(nn.Module):
             Block(config.audio_heads, config.ffn_factor, config.attention_soft_cap) for _ in range(config.audio_layers)
         ]
         self.final_norm = layer_norm()
-        self.pooler = AttentionPooler(
-            config.pooler_heads, config.pooler_head_dim, config.dim, config.attention_soft_cap
-        )
+        self.pooler = AttentionPooler(config.pooler_heads, config.pooler_head_dim, config.dim, config.attention_soft_cap)
 
     def patches(self, log_mels: Float[Array, "batch stft_frames bands"]) -> Float[Array, "batch patches patch_size"]:
         """Cuts clips into patches; time-major order, and row-major (time, mel) inside a patch."""

@@ -27,9 +27,7 @@ class DecoderBlock(nn.Module):
         config, width = self.config, x.shape[-1]
         normed = layer_norm("self_norm")(x)
         x = x + SelfAttention(config.text_heads, config.attention_soft_cap, name="self")(normed, causal)
-        cross = CrossAttention(
-            config.text_heads, width // config.text_heads, width, config.attention_soft_cap, name="cross"
-        )
+        cross = CrossAttention(config.text_heads, width // config.text_heads, width, config.attention_soft_cap, name="cross")
         x = x + cross(layer_norm("cross_norm")(x), audio_tokens, None)
         return x + FeedForward(config.ffn_factor, name="ffn")(layer_norm("ffn_norm")(x))
 

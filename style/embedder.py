@@ -35,8 +35,9 @@ def finish(
 
     With config.normalize the raw vector is scaled to length 1, its modality's mean is taken off and the rest is scaled
     to length sqrt(dim). Contrastive towers put texts and audio into two separate cones ("modality gap": Liang et al.,
-    2022); without the two means the first style code would mostly say which tower spoke, and an LM that has learned
-    from audio would not know the codes of texts. Without config.normalize (the released model) the raw vector is the
+    2022); without the two means the code vectors of a text would lie far from those of audio that fits it, and an LM
+    reads styles through those vectors. The codes themselves seldom coincide: 1024 entries on level 0 are much finer
+    than what a caption says. Without config.normalize (the released model) the raw vector is the
     embedding.
     """
     if not config.normalize:
@@ -152,8 +153,7 @@ class StyleModel:
         """Embeds and mixes prompts; None when none has a weight above zero (play without style)."""
         used = [prompt for prompt in prompts if prompt.weight > 0]
         embeddings = [
-            self.embed_audio(prompt.audio) if prompt.text is None else self.embed_text([prompt.text])[0]
-            for prompt in used
+            self.embed_audio(prompt.audio) if prompt.text is None else self.embed_text([prompt.text])[0] for prompt in used
         ]
         return prompts_lib.mix(embeddings, [prompt.weight for prompt in used])
 
@@ -211,9 +211,7 @@ def check_samples(samples: np.ndarray) -> Float[np.ndarray, " samples"]:
     """The samples as float32; ValueError unless they are one non-empty, finite, floating-point channel."""
     samples = np.asarray(samples)
     if samples.ndim != 1 or samples.size == 0:
-        raise ValueError(
-            f"audio prompts are mono and not empty, got shape {samples.shape}; mix the channels down first"
-        )
+        raise ValueError(f"audio prompts are mono and not empty, got shape {samples.shape}; mix the channels down first")
     if not np.issubdtype(samples.dtype, np.floating):
         raise ValueError(f"audio prompts are floats with full scale 1.0, got {samples.dtype}; convert them first")
     if not np.isfinite(samples).all():

@@ -50,9 +50,7 @@ def _log_mel_of_one(samples: np.ndarray, config: StyleConfig) -> np.ndarray:
     return np.log(result + np.float32(config.log_floor))
 
 
-def log_mel(
-    samples: Float[np.ndarray, "batch samples"], config: StyleConfig
-) -> Float[np.ndarray, "batch frames bands"]:
+def log_mel(samples: Float[np.ndarray, "batch samples"], config: StyleConfig) -> Float[np.ndarray, "batch frames bands"]:
     """Log-mel spectrogram of mono 16 kHz clips.
 
     Args:

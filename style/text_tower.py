@@ -17,17 +17,13 @@ class TextTower(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        self.embedding = nn.Embed(
-            config.vocabulary_size, config.text_width, embedding_init=nn.initializers.normal(0.02)
-        )
+        self.embedding = nn.Embed(config.vocabulary_size, config.text_width, embedding_init=nn.initializers.normal(0.02))
         self.positions = self.param("positions", nn.initializers.normal(0.02), (config.max_tokens, config.text_width))
         self.layers = [
             Block(config.text_heads, config.ffn_factor, config.attention_soft_cap) for _ in range(config.text_layers)
         ]
         self.final_norm = layer_norm()
-        self.pooler = AttentionPooler(
-            config.pooler_heads, config.pooler_head_dim, config.dim, config.attention_soft_cap
-        )
+        self.pooler = AttentionPooler(config.pooler_heads, config.pooler_head_dim, config.dim, config.attention_soft_cap)
 
     def __call__(
         self, token_ids: Int[Array, "batch tokens"], present: Bool[Array, "batch tokens"]

@@ -54,9 +54,7 @@ class Tokenizer:
         # Lone surrogates are not text in any encoding; SentencePiece wants valid UTF-8.
         return self._processor.EncodeAsIds(text.encode("utf-8", "replace").decode("utf-8"))
 
-    def encode(
-        self, prompts: list[str]
-    ) -> tuple[Int[np.ndarray, "batch max_tokens"], Bool[np.ndarray, "batch max_tokens"]]:
+    def encode(self, prompts: list[str]) -> tuple[Int[np.ndarray, "batch max_tokens"], Bool[np.ndarray, "batch max_tokens"]]:
         """Padded ids of prompts and where they are real.
 
         A prompt of more than max_tokens - 1 pieces is truncated, as in the released pipeline.

@@ -61,9 +61,7 @@ class CrossAttention(nn.Module):
         inner = self.heads * self.head_dim
         query = nn.Dense(inner, name="query")(x).reshape(*x.shape[:2], self.heads, self.head_dim)
         joint = nn.Dense(2 * inner, name="key_value")(memory)
-        key, value = (
-            part.reshape(*memory.shape[:2], self.heads, self.head_dim) for part in jnp.split(joint, 2, axis=-1)
-        )
+        key, value = (part.reshape(*memory.shape[:2], self.heads, self.head_dim) for part in jnp.split(joint, 2, axis=-1))
         return nn.Dense(self.features, name="out")(attend(query, key, value, mask, self.soft_cap))
 
 

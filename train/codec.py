@@ -9,7 +9,7 @@ Recipe (each number was tried; what failed is said beside it):
 """
 
 import dataclasses
-import json
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +27,7 @@ from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import checkpoint, optim
 from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, sample_batch
+from magenta_rt_py.train.metrics_log import MetricsLog
 
 # Adam moves every entry by about the learning rate: wide maps and fitted maps have small entries and need small steps.
 _STEP_SIZES = {
@@ -57,6 +58,7 @@ class CodecTrainingConfig:
     restart_every_steps: int = 50  # dead codes are replaced this rarely
     log_every_steps: int = 50
     checkpoint_every_seconds: float = 60.0
+    max_steps: int | None = None  # stop here even if time is left, and anneal towards it; None: time alone decides
 
 
 class CodecTrainingState(NamedTuple):
@@ -116,9 +118,7 @@ def _reconstruction_losses(
 def _make_step(config: CompactCodecConfig, training: CodecTrainingConfig) -> Callable:
     encoder, decoder, optimizer = network.Encoder(config), network.Decoder(config), _optimizer()
 
-    def loss(
-        params: dict, state: CodecTrainingState, batch: _Batch
-    ) -> tuple[Array, tuple[dict, quantizer.Quantization]]:
+    def loss(params: dict, state: CodecTrainingState, batch: _Batch) -> tuple[Array, tuple[dict, quantizer.Quantization]]:
         scaling = network.statistics(config, state.mean, state.deviation)
         energies = bands.energies_of_stored(batch.features) * batch.gain[:, None, None, None, None]
         target = bands.features_of_energies(config, energies)
@@ -134,15 +134,16 @@ def _make_step(config: CompactCodecConfig, training: CodecTrainingConfig) -> Cal
         grads, (losses, quantization) = jax.grad(loss, has_aux=True)(state.params, state, batch)
         updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
         params = jax.tree.map(lambda p, u: p + batch.learning_rate * u, state.params, updates)
-        keep = jnp.minimum(
-            0.998, 1.0 - 5.0 / (state.step + 500.0)
-        )  # 0.99 early: a slow average lags behind a fast start
+        keep = jnp.minimum(0.998, 1.0 - 5.0 / (state.step + 500.0))  # 0.99 early: a slow average lags behind a fast start
         averaged = jax.tree.map(lambda a, p: keep * a + (1.0 - keep) * p, state.averaged, params)
         key = jax.random.fold_in(jax.random.key(0), state.step)
         codebooks, restarted = quantizer.update_codebooks(
             state.codebooks, quantization.codes, quantization.residuals, key=key, restart_dead=batch.restart_dead
         )
-        metrics = losses | {"gradient_norm": optax.global_norm(grads), "restarted_codes": restarted}
+        metrics = losses | {
+            "gradient_norm": jnp.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads))),
+            "restarted_codes": restarted,
+        }
         state = state._replace(
             params=params, averaged=averaged, optimizer=optimizer_state, codebooks=codebooks, step=state.step + 1
         )
@@ -203,10 +204,9 @@ def _draw(
     )
 
 
-def _record(directory: Path, log: Callable[[str], None], step: int, elapsed: float, metrics: list[dict]) -> None:
-    means = {name: round(float(np.mean([np.asarray(m[name]) for m in metrics])), 5) for name in metrics[0]}
-    with (directory / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"step": step, "elapsed_seconds": round(elapsed, 1), **means}) + "\n")
+def _record(metrics_log: MetricsLog, log: Callable[[str], None], step: int, elapsed: float, metrics: list[dict]) -> None:
+    means = {name: float(np.mean([np.asarray(m[name]) for m in metrics])) for name in metrics[0]}
+    metrics_log.write(step, {"elapsed_seconds": elapsed, **means})
     log(f"codec step {step}  {elapsed:.0f} s  " + "  ".join(f"{name} {value:.4g}" for name, value in means.items()))
 
 
@@ -231,7 +231,8 @@ def train_codec(
     Returns:
       flat tensors for CompactCodec.from_tensors, from the averaged weights.
     Raises:
-      ValueError: if the pieces are shorter than a crop, or the checkpoint belongs to another config.
+      ValueError: if the pieces are shorter than a crop.
+      CheckpointError: if the checkpoint in `directory` belongs to another config.
     """
     training = training or CodecTrainingConfig()
     directory = Path(directory)
@@ -245,36 +246,42 @@ def train_codec(
         state = _initial_state(config, training, fit_start(config, features, seed=seed))
         log("codec start fitted (principal components and k-means)")
         checkpoint.save_checkpoint(directory, state)
-    return flat_tensors(_run(features, config, training, state, seconds_budget, directory, seed, log))
+    train_step = _make_step(config, training)
+    draw = functools.partial(_draw, config, training, features, seed)
+    with MetricsLog(directory, resume_step=int(state.step), tensorboard=False) as metrics_log:
+        record = functools.partial(_record, metrics_log, log)
+        state = _run(training, state, train_step, draw, record, seconds_budget=seconds_budget, directory=directory)
+    return flat_tensors(state)
 
 
 def _run(
-    features: Sequence[PieceFeatures],
-    config: CompactCodecConfig,
     training: CodecTrainingConfig,
     state: CodecTrainingState,
+    train_step: Callable,
+    draw: Callable[[int, float], _Batch],
+    record: Callable[[int, float, list[dict]], None],
+    *,
     seconds_budget: float,
     directory: Path,
-    seed: int,
-    log: Callable[[str], None],
 ) -> CodecTrainingState:
-    """Steps until the time is spent, saving and logging on the way."""
-    train_step = _make_step(config, training)
+    """Steps until time or steps are spent, saving and logging on the way."""
     count, before = int(state.step), float(state.elapsed_seconds)
     began = saved = time.monotonic()
     elapsed, metrics = before, []
-    while elapsed < seconds_budget:
-        state, step_metrics = train_step(
-            state, _draw(config, training, features, seed, count, elapsed / seconds_budget)
-        )
+
+    def progress() -> float:
+        return max(elapsed / seconds_budget, count / training.max_steps if training.max_steps else 0.0)
+
+    while progress() < 1.0:
+        state, step_metrics = train_step(state, draw(count, progress()))
         jax.block_until_ready(step_metrics)
         metrics.append(step_metrics)
         count += 1
         elapsed = before + time.monotonic() - began
         if len(metrics) == training.log_every_steps:
-            _record(directory, log, count, elapsed, metrics)
+            record(count, elapsed, metrics)
             metrics = []
-        if time.monotonic() - saved > training.checkpoint_every_seconds or elapsed >= seconds_budget:
+        if time.monotonic() - saved > training.checkpoint_every_seconds or progress() >= 1.0:
             state = state._replace(elapsed_seconds=jnp.asarray(elapsed, jnp.float32))
             checkpoint.save_checkpoint(directory, state)
             saved = time.monotonic()

@@ -29,6 +29,7 @@ from magenta_rt_py.train.data import (
     hide_past,
     load_dataset,
 )
+from magenta_rt_py.train.history import HistoryConfig, spoil_history
 from magenta_rt_py.train.optim import adamw, warmup_cosine
 
 
@@ -48,6 +49,8 @@ class LMTrainingConfig:
     depth_frames: int | None = None
     # Decay the weight average ends with.
     final_ema_decay: float = 0.998
+    # How the model's own recent past is spoilt in training; None: never.
+    history: HistoryConfig | None = None
     # Held-out crops of an evaluation.
     eval_crops: int = 32
     # Beats by which the clock is shifted to see whether it is read: on no subdivision.
@@ -69,6 +72,7 @@ class LMBatch(NamedTuple):
       target_codes: the same as codes, the labels.
       context_clock: clock rows of the context.
       target_clock: clock rows of the target.
+      history_tokens: ids that the temporal stack hears in place of the target's own; the same, or spoilt.
     """
 
     encoder_tokens: Int[AnyArray, "batch tokens"]
@@ -76,17 +80,31 @@ class LMBatch(NamedTuple):
     target_codes: Int[AnyArray, "batch frames levels"]
     context_clock: Float[AnyArray, "batch context clock"]
     target_clock: Float[AnyArray, "batch frames clock"]
+    history_tokens: Int[AnyArray, "batch frames levels"]
 
 
 def make_batch(crops: Crops, config: LMConfig) -> LMBatch:
-    """Codes to the vocabulary's ids."""
+    """Codes to the vocabulary's ids; the history is the truth."""
+    target_tokens = codes_to_tokens(crops.target_codes, config)
     return LMBatch(
         encoder_tokens=encoder_inputs(crops.context_codes, crops.style_codes, config),
-        target_tokens=codes_to_tokens(crops.target_codes, config),
+        target_tokens=target_tokens,
         target_codes=crops.target_codes,
         context_clock=crops.context_clock,
         target_clock=crops.target_clock,
+        history_tokens=target_tokens,
     )
+
+
+def training_batch(
+    crops: Crops, config: LMConfig, history: HistoryConfig | None, *, seed: int, step: int
+) -> LMBatch:
+    """`make_batch`, with the history spoilt if asked for; a function of seed and step."""
+    batch = make_batch(crops, config)
+    if history is None:
+        return batch
+    random = np.random.default_rng((seed, step, 1))
+    return batch._replace(history_tokens=spoil_history(batch.target_tokens, history, random))
 
 
 def crop_config(config: LMConfig) -> CropConfig:
@@ -119,6 +137,7 @@ def code_log_likelihood(
         context_clock=batch.context_clock if config.clock else None,
         target_clock=batch.target_clock if config.clock else None,
         depth_frames=depth_frames,
+        history_tokens=batch.history_tokens,
     )
     codes = batch.target_codes if depth_frames is None else batch.target_codes[:, depth_frames]
     normaliser = jax.nn.logsumexp(logits, axis=-1)
@@ -313,7 +332,7 @@ def train_lm(
             final_ema_decay=training.final_ema_decay,
         ),
         state,
-        lambda step: make_batch(sampler(step), config),
+        lambda step: training_batch(sampler(step), config, training.history, seed=seed, step=step),
         schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
         directory=directory,
         config=loop.LoopConfig(

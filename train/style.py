@@ -44,7 +44,7 @@ class StyleTrainOptions:
     ema_decay: float = 0.99  # of the weight average that is exported
     kept_patches: float = 0.5  # share of patches the audio tower sees a step; 1 is all
     caption_weight: float = 0.0  # next-token loss of captions; the paper weighs it 1, which doubles a step's cost
-    alignment_weight: float = 0.5  # pulls each pair together, so that both get the same style codes
+    alignment_weight: float = 0.5  # pulls each pair together, so that the codes of both stand for nearby vectors
     initial_scale: float = 14.0  # logits = scale * cosine, learned
     max_scale: float = 40.0  # upper limit of the learned scale
     gain_db: float = 6.0  # random gain of a clip, +- (as a shift of the log-mel)
@@ -231,9 +231,7 @@ class _Towers:
         self._apply_audio = jax.jit(
             lambda params, mels: AudioTower(config).apply({"params": params}, standardise(mels, *self.front_end))
         )
-        self._apply_text = jax.jit(
-            lambda params, ids, present: TextTower(config).apply({"params": params}, ids, present)
-        )
+        self._apply_text = jax.jit(lambda params, ids, present: TextTower(config).apply({"params": params}, ids, present))
 
     def audio(
         self, params: dict[str, Any], log_mels: Float[np.ndarray, "rows stft_frames bands"]
@@ -319,14 +317,17 @@ def evaluate(model: StyleModel, pairs: StylePairs, genre_names: Any = ()) -> dic
 
     Returns:
       Those of `retrieval_metrics`; first_code_agreement, the share of pairs with the same code on level 0;
+      first_vector_cosine, the mean cosine of the two vectors those codes stand for;
       quantized_cosine_6, the mean cosine of an audio embedding with its first 6 levels; and, with genre names,
       genre_top1, the share of clips whose nearest genre name is right.
     """
     audio, text = model.embed_log_mels(pairs.log_mels), model.embed_text(pairs.captions)
     audio_codes, text_codes = model.quantize(audio), model.quantize(text)
     rebuilt = model.dequantize(audio_codes[:, : min(6, model.config.num_levels)])
+    first_audio, first_text = (_unit(model.dequantize(codes[:, :1])) for codes in (audio_codes, text_codes))
     metrics = retrieval_metrics(audio, text, pairs.labels) | {
         "first_code_agreement": float((audio_codes[:, 0] == text_codes[:, 0]).mean()),
+        "first_vector_cosine": float((first_audio * first_text).sum(axis=-1).mean()),
         "quantized_cosine_6": float((_unit(audio) * _unit(rebuilt)).sum(axis=-1).mean()),
     }
     if genre_names:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TRUE_PIECES_PER_GENRE = 5
 """Held-out renders that stand beside the takes, a genre."""
 
-PROBE_PIECES_PER_GENRE = 40
+PROBE_PIECES_PER_GENRE = 20
 """Held-out renders that train the probe, a genre."""
 
 PROBE_SECONDS = 30.0

@@ -33,9 +33,7 @@ def test_config_survives_a_bundle():
         StyleConfig.from_dict({"widht": 3})
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("stft_frames", 47), ("mel_bands", 15), ("audio_heads", 5), ("text_heads", 3)]
-)
+@pytest.mark.parametrize(("field", "value"), [("stft_frames", 47), ("mel_bands", 15), ("audio_heads", 5), ("text_heads", 3)])
 def test_remainders_are_refused(field, value):
     with pytest.raises(ValueError, match="not divisible"):
         dataclasses.replace(presets.tiny(), **{field: value})

@@ -1,5 +1,5 @@
 import dataclasses
-import json
+import shutil
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +7,14 @@ import pytest
 
 from magenta_rt_py.codec import CompactCodec, bands, network
 from magenta_rt_py.codec import config as codec_config
+from magenta_rt_py.errors import CheckpointError
 from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import codec as codec_training
 from magenta_rt_py.train.codec_features import fit_start, sample_batch
+from magenta_rt_py.train.metrics_log import read_metrics
 
-CONFIG = dataclasses.replace(
-    codec_config.tiny(), linear_bands_to_hz=500.0, num_levels=3, codebook_size=32, hidden_dim=16
-)
-TRAINING = codec_training.CodecTrainingConfig(batch=4, crop_frames=20, log_every_steps=5, warmup_steps=5)
+CONFIG = dataclasses.replace(codec_config.tiny(), linear_bands_to_hz=500.0, num_levels=3, codebook_size=32, hidden_dim=16)
+TRAINING = codec_training.CodecTrainingConfig(batch=4, crop_frames=20, log_every_steps=5, warmup_steps=5, max_steps=60)
 
 
 def make_piece(seed: int, frames: int = 60) -> np.ndarray:
@@ -36,16 +36,14 @@ def run(features, tmp_path_factory):
     """A short training: (directory, tensors, log lines)."""
     directory, lines = tmp_path_factory.mktemp("codec"), []
     tensors = codec_training.train_codec(
-        features, CONFIG, seconds_budget=4.0, directory=directory, log=lines.append, training=TRAINING
+        features, CONFIG, seconds_budget=3600.0, directory=directory, log=lines.append, training=TRAINING
     )
     return directory, tensors, lines
 
 
 def error(tensors, features):
     """Mean absolute error of the log bands after all levels."""
-    scaling = network.statistics(
-        CONFIG, *(jnp.asarray(tensors[f"statistics/{name}"]) for name in ("mean", "deviation"))
-    )
+    scaling = network.statistics(CONFIG, *(jnp.asarray(tensors[f"statistics/{name}"]) for name in ("mean", "deviation")))
     target = bands.features_of_energies(CONFIG, bands.energies_of_stored(jnp.asarray(np.stack(features))))
     latents = network.Encoder(CONFIG).apply({"params": network.unflatten(tensors, "encoder")}, target, scaling)
     books = jnp.asarray(tensors["quantizer/codebooks"])
@@ -76,28 +74,36 @@ def test_the_result_is_a_codec(run):
 
 def test_a_line_is_logged_every_few_steps(run):
     directory, _, lines = run
-    rows = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    rows = read_metrics(directory)
     assert [row["step"] for row in rows[:3]] == [5, 10, 15]
     assert {"band", "mel", "difference", "commitment", "gradient_norm", "restarted_codes"} <= rows[0].keys()
     assert len([line for line in lines if line.startswith("codec step")]) == len(rows)
 
 
-def test_a_finished_run_goes_no_further_and_a_longer_budget_goes_on(run, features):
+def test_a_finished_run_goes_no_further_and_a_longer_one_goes_on(run, features, tmp_path):
     directory, tensors, _ = run
+    shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
     lines = []
-    same = codec_training.train_codec(
-        features, CONFIG, seconds_budget=4.0, directory=directory, log=lines.append, training=TRAINING
-    )
+
+    def go_on(training):
+        return codec_training.train_codec(
+            features, CONFIG, seconds_budget=3600.0, directory=tmp_path, log=lines.append, training=training
+        )
+
+    same = go_on(TRAINING)
     for name in tensors:
         np.testing.assert_array_equal(same[name], tensors[name])
-    assert "goes on at step" in lines[0]
+    longer = go_on(dataclasses.replace(TRAINING, max_steps=65))
+    assert not np.array_equal(longer["decoder/principal/kernel"], tensors["decoder/principal/kernel"])
+    assert "goes on at step 60" in lines[0]
+    assert [row["step"] for row in read_metrics(tmp_path)][-2:] == [60, 65]
 
 
 def test_another_config_cannot_go_on(run, features):
     other = dataclasses.replace(CONFIG, hidden_dim=32)
-    with pytest.raises(ValueError, match="another configuration"):
+    with pytest.raises(CheckpointError, match="another configuration"):
         codec_training.train_codec(
-            features, other, seconds_budget=4.0, directory=run[0], log=lambda line: None, training=TRAINING
+            features, other, seconds_budget=3600.0, directory=run[0], log=lambda line: None, training=TRAINING
         )
 
 

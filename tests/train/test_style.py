@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,13 +11,27 @@ from magenta_rt_py.style import config as presets
 from magenta_rt_py.style.embedder import StyleModel
 from magenta_rt_py.style.spectrogram import log_mel
 from magenta_rt_py.style.tokenizer import Tokenizer
-from magenta_rt_py.train.style import StyleTrainOptions, caption_loss, contrastive_loss, retrieval_metrics, train_style
+from magenta_rt_py.train.style import (
+    StyleTrainOptions,
+    caption_loss,
+    contrastive_loss,
+    init_params,
+    make_loss,
+    retrieval_metrics,
+    train_style,
+)
 from magenta_rt_py.train.style_data import StyleDataset, StyleSampler
 
 CONFIG = presets.tiny()
 TONES_HZ = {"low hum": 120.0, "warm cello": 400.0, "bright flute": 1500.0, "shrill whistle": 5000.0}
 OPTIONS = StyleTrainOptions(
-    batch_size=16, learning_rate=3e-3, warmup_steps=10, max_steps=120, quantizer_vectors=120, held_out_fraction=0.2
+    batch_size=16,
+    learning_rate=3e-3,
+    warmup_steps=10,
+    max_steps=100,
+    quantizer_vectors=120,
+    held_out_fraction=0.2,
+    caption_weight=1.0,
 )
 
 
@@ -68,10 +83,10 @@ def test_loss_falls_and_is_written_down(trained):
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_both_modalities_share_first_codes_and_audio_survives_six_levels(trained):
+def test_codes_of_a_text_stand_near_those_of_its_audio(trained):
     result = json.loads((trained[0] / "result.json").read_text())
-    assert result["first_code_agreement"] > 0.4
-    assert result["quantized_cosine_6"] > 0.9
+    assert result["first_vector_cosine"] > result["wrong_cosine"] + 0.3
+    assert result["quantized_cosine_6"] > 0.85
 
 
 def test_a_finished_run_is_not_trained_again(trained, dataset):
@@ -80,7 +95,7 @@ def test_a_finished_run_is_not_trained_again(trained, dataset):
     again, again_bytes = train_style(
         dataset, CONFIG, seconds_budget=600.0, directory=directory, log=lines.append, options=OPTIONS
     )
-    assert lines[0].startswith("resumed at step 120")
+    assert lines[0].startswith("resumed at step 100")
     assert again_bytes == tokenizer_bytes
     for name, value in tensors.items():
         np.testing.assert_array_equal(again[name], value)
@@ -92,12 +107,19 @@ def test_another_config_does_not_resume(trained, dataset):
         train_style(dataset, wider, seconds_budget=1.0, directory=trained[0], options=OPTIONS)
 
 
-def test_captions_are_learned_too(dataset, tmp_path):
-    options = dataclasses.replace(OPTIONS, caption_weight=1.0, max_steps=60)
-    train_style(dataset, CONFIG, seconds_budget=600.0, directory=tmp_path, log=None, options=options)
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+def test_captions_are_learned_too(trained):
+    lines = [json.loads(line) for line in (trained[0] / "metrics.jsonl").read_text().splitlines()]
     losses = [line["caption"] for line in lines if "caption" in line]
     assert losses[-1] < 0.6 * losses[0]
+
+
+@pytest.mark.parametrize("caption_weight", [0.0, 1.0])
+def test_captions_cost_nothing_unless_asked_for(sampler, caption_weight):
+    options = StyleTrainOptions(caption_weight=caption_weight)
+    params = jax.eval_shape(lambda: init_params(CONFIG, options, 0))
+    loss = make_loss(CONFIG, options, sampler.front_end())
+    _, parts = jax.eval_shape(loss, params, sampler.batch(4, 0), jax.random.PRNGKey(0))
+    assert ("decoder" in params) == ("caption" in parts) == bool(caption_weight)
 
 
 def test_contrastive_loss_equals_the_definition():
@@ -144,7 +166,7 @@ def test_batches_repeat_by_step_and_never_hold_held_out_pieces(sampler, dataset)
     assert (batch.token_ids.shape != other.token_ids.shape) or (batch.token_ids != other.token_ids).any()
     assert not set(sampler.held_out_pieces) & set(sampler.training_pieces)
     assert len(sampler.held_out_pieces) == 8
-    texts = {sampler.tokenizer.decode(row) for step in range(40) for row in sampler.batch(16, step).token_ids}
+    texts = {sampler.tokenizer.decode(row.tolist()) for step in range(40) for row in sampler.batch(16, step).token_ids}
     held_out = {dataset.captions[piece][1] for piece in sampler.held_out_pieces}
     assert not texts & held_out
 

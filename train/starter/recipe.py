@@ -38,8 +38,12 @@ class StarterRecipe:
     lm_depth_frames: int = 50
     # Peak learning rate of the language model.
     lm_learning_rate: float = 1e-3
+    # Wall seconds of a second run, from the first one's weights, with spoilt history (train/history.py).
+    lm_robust_seconds: float = 780.0
+    # Peak learning rate of the second run.
+    lm_robust_learning_rate: float = 7e-4
     # Wall seconds of refinement model training.
-    refinement_seconds: float = 300.0
+    refinement_seconds: float = 240.0
     # Pieces at the end of the set that are kept out of training for validation losses.
     held_out_pieces: int = 60
     # Captions written for each piece.
@@ -63,6 +67,7 @@ def smoke() -> StarterRecipe:
         codec_seconds=20.0,
         style_seconds=20.0,
         lm_seconds=30.0,
+        lm_robust_seconds=15.0,
         refinement_seconds=15.0,
         held_out_pieces=6,
     )

@@ -19,6 +19,7 @@ from magenta_rt_py.style.config import starter as style_config
 from magenta_rt_py.style.embedder import StyleModel
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.codec import train_codec
+from magenta_rt_py.train.history import HistoryConfig
 from magenta_rt_py.train.lm import LMTrainingConfig, crop_config, train_lm
 from magenta_rt_py.train.refinement import train_refinement
 from magenta_rt_py.train.starter.export import Part, write_bundle
@@ -146,25 +147,47 @@ def _token_shards(recipe: StarterRecipe, directory: Path) -> tuple[list[Path], l
 
 
 def language_model(recipe: StarterRecipe, directory: Path) -> None:
-    """Trains the language model on all shards but the held-out end."""
+    """Trains the language model on all shards but the held-out end: first on true history, then on spoilt history."""
+    if not tensors_path(directory, "lm-first").exists():
+        first = LMTrainingConfig(depth_frames=recipe.lm_depth_frames)
+        tensors = _train_lm(recipe, directory, "lm-first", first, recipe.lm_seconds, recipe.lm_learning_rate, None)
+        save_tensors(directory, "lm-first", tensors)
+    robust = LMTrainingConfig(depth_frames=recipe.lm_depth_frames, history=HistoryConfig())
+    start = load_tensors(directory, "lm-first")
+    rate = recipe.lm_robust_learning_rate
+    save_tensors(
+        directory, "lm", _train_lm(recipe, directory, "lm", robust, recipe.lm_robust_seconds, rate, start)
+    )
+
+
+def _train_lm(
+    recipe: StarterRecipe,
+    directory: Path,
+    name: str,
+    training: LMTrainingConfig,
+    seconds: float,
+    learning_rate: float,
+    initial: dict[str, np.ndarray] | None,
+) -> dict[str, np.ndarray]:
+    """One run of language model training, resumed if it was stopped."""
     _, _, config = sizes()
     train, held_out = _token_shards(recipe, directory)
-    tensors = train_lm(
+    return train_lm(
         train,
         load_tensors(directory, "codec")["quantizer/codebooks"],
         load_tensors(directory, "style")["quantizer/code_vectors"],
         config,
-        seconds_budget=recipe.lm_seconds,
+        seconds_budget=seconds,
         held_out_paths=held_out,
         quantize=load_style(directory).quantize,
-        directory=directory / "lm",
+        directory=directory / name,
         seed=recipe.seed,
-        peak_learning_rate=recipe.lm_learning_rate,
-        training=LMTrainingConfig(depth_frames=recipe.lm_depth_frames),
+        peak_learning_rate=learning_rate,
+        training=training,
         crops=dataclasses.replace(crop_config(config), target_frames=recipe.lm_target_frames),
+        initial=initial,
         log=say,
     )
-    save_tensors(directory, "lm", tensors)
 
 
 def refinement_config() -> RefinementConfig:

@@ -47,7 +47,7 @@ def _room_spectrum(room: str) -> tuple[int, int, np.ndarray]:
     tail[:, : SAMPLE_RATE // 100] = 0  # the first reflection comes after 10 ms
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
     size = 1 << int(np.ceil(np.log2(2 * samples)))
-    return size, size - samples, scipy.fft.rfft(tail.astype(np.float32), size, axis=1)[:, None]
+    return size, size - samples, np.asarray(scipy.fft.rfft(tail.astype(np.float32), size, axis=1))[:, None]
 
 
 def reverb(send: Float[np.ndarray, " samples"], room: str) -> Stereo:
@@ -59,7 +59,7 @@ def reverb(send: Float[np.ndarray, " samples"], room: str) -> Stereo:
     blocks = -(-len(send) // hop)
     padded = np.zeros(blocks * hop, np.float32)
     padded[: len(send)] = send
-    wet = scipy.fft.irfft(scipy.fft.rfft(padded.reshape(blocks, hop), size, axis=1) * spectrum, size, axis=2)
+    wet = np.asarray(scipy.fft.irfft(scipy.fft.rfft(padded.reshape(blocks, hop), size, axis=1) * spectrum, size, axis=2))
     out = np.zeros((2, blocks * hop + size), np.float32)
     for block in range(blocks):
         out[:, block * hop : block * hop + size] += wet[:, block]
@@ -90,7 +90,7 @@ def duck_curve(starts: list[int], samples: int, depth: float) -> Float[np.ndarra
 
 def lowpass(sound: Stereo, cutoff_hz: float, *, order: int = 2) -> Stereo:
     """Butterworth low-pass."""
-    return sosfilt(butter(order, cutoff_hz, fs=SAMPLE_RATE, output="sos").astype(np.float32), sound)
+    return sosfilt(np.asarray(butter(order, cutoff_hz, fs=SAMPLE_RATE, output="sos"), np.float32), sound)
 
 
 def saturate(sound: Stereo, amount: float) -> Stereo:
