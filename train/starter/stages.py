@@ -221,7 +221,8 @@ def export(recipe: StarterRecipe, directory: Path, output: Path | None) -> None:
         "codec": Part(config=codec, tensors=load_tensors(directory, "codec")),
         "style": Part(config=style, tensors=load_style(directory).to_tensors()),
         "lm": Part(config=language, tensors=load_tensors(directory, "lm")),
-        "refinement": Part(config=refinement_config(), tensors=load_tensors(directory, "refinement")),
     }
+    if recipe.ship_refinement:
+        parts["refinement"] = Part(config=refinement_config(), tensors=load_tensors(directory, "refinement"))
     path = write_bundle(output or starter_path(), parts, recipe, directory)
     say(f"wrote {path}: {sum(file.stat().st_size for file in path.iterdir()) / 2**20:.1f} MiB")
