@@ -50,6 +50,8 @@ class LMConfig:
     summary_at_every_level: bool = False  # the temporal output is added to every depth input, not only to level 0's
     continue_context: bool = False  # frame 0 starts from the last context frame instead of from PAD
     bar_recall: bool = False  # every frame to come is shown the context frame a whole number of bars before it
+    style_at_every_frame: bool = False  # the style is also added to every temporal input, not only attended to
+    code_lengths: bool = False  # factorised tables also see each codec code vector's squared length
     codec_code_dim: int = 0  # features of a codec code vector, when factorised
     style_code_dim: int = 0  # features of a style code vector, when factorised
 
@@ -96,6 +98,11 @@ class LMConfig:
         return self.context_frames * self.context_positions_per_frame + self.style_levels
 
     @property
+    def codec_features(self) -> int:
+        """Features of a codec code in the factorised tables: its vector and, with `code_lengths`, its squared length."""
+        return self.codec_code_dim + self.code_lengths
+
+    @property
     def plain(self) -> "LMConfig":
         """The configuration of this model once its token tables are materialized (see lm.tables.materialize)."""
         return replace(self, factorised=False, logits_bias=self.logits_bias or self.factorised)
@@ -134,6 +141,8 @@ def starter(*, codec_code_dim: int = 128, style_code_dim: int = 128) -> LMConfig
         summary_at_every_level=True,
         continue_context=True,
         bar_recall=True,
+        style_at_every_frame=True,
+        code_lengths=True,
         codec_code_dim=codec_code_dim,
         style_code_dim=style_code_dim,
     )
@@ -163,6 +172,8 @@ def tiny(*, factorised: bool = False, context_positions_per_frame: int = 1) -> L
         summary_at_every_level=factorised,
         continue_context=factorised,
         bar_recall=factorised,
+        style_at_every_frame=factorised,
+        code_lengths=factorised,
         codec_code_dim=6 if factorised else 0,
         style_code_dim=5 if factorised else 0,
     )

@@ -214,15 +214,15 @@ def _run(
     state = _apply(params, config, "init_temporal_state", rows, frames)
     first = _apply(params, config, "first_input", encoder_tokens)
     clock_rows = jnp.broadcast_to(controls.target_clock, (rows, *controls.target_clock.shape))
-    recalled = _apply(params, config, "recalled", encoder_tokens, clock_rows)
-    recalled = jnp.broadcast_to(recalled, (rows, frames, config.dim))
+    added = _apply(params, config, "added_inputs", encoder_tokens, clock_rows)
+    added = jnp.broadcast_to(added, (rows, frames, config.dim))
 
     def body(scanned, frame):
         state, frame_input, carry = scanned
         clock_row = jax.lax.dynamic_slice_in_dim(controls.target_clock, frame, 1)
         clock_row = jnp.broadcast_to(clock_row, (rows, *clock_row.shape))
         bias = jax.lax.dynamic_slice_in_dim(prepared.temporal_bias, frame, 1, axis=1)
-        x = frame_input + jax.lax.dynamic_slice_in_dim(recalled, frame, 1, axis=1)
+        x = frame_input + jax.lax.dynamic_slice_in_dim(added, frame, 1, axis=1)
         state, summary = _apply(params, config, "temporal_step", state, x, frame, bias, prepared.cross, clock_row)
         carry, tokens = _spell(params, config, summary, prepared.depth_bias, frame, choose, carry)
         next_input = _apply(params, config, "frame_inputs", tokens[None, None])

@@ -74,7 +74,7 @@ def lm_deviation(config: LMConfig) -> Callable[[str, tuple[int, ...]], float]:
 
     def deviation(path: str, shape: tuple[int, ...]) -> float:
         names = path.split("/")
-        if "clock" in names or "bar_recall" in names or path.endswith("bias"):
+        if {"clock", "bar_recall", "style_input"} & set(names) or path.endswith("bias"):
             return 0.0
         if names[-1] == "rel_embedding":
             return 0.1

@@ -120,19 +120,23 @@ class LanguageModel(nn.Module):
         context = encoder_tokens[:, : -self.config.style_levels]
         return context.reshape(context.shape[0], -1, self.config.context_levels)
 
-    def recalled(
+    def added_inputs(
         self,
         encoder_tokens: Int[Array, "batch tokens"],
         clock: Float[Array, "batch frames features"] | None,
         vectors: CodeVectors | None = None,
     ) -> Float[Array, "batch frames dim"] | float:
-        """What bar recall adds to every temporal input; nothing without it or without a clock."""
-        if not self.config.bar_recall or clock is None:
-            return 0.0
-        context = self._context(encoder_tokens)
-        rows = self.token_embedder.frames(context, vectors) / self.config.context_levels
-        present = (context >= NUM_SPECIAL).all(-1)
-        return self.decoder.decoder.temporal_decoder.recall(rows, present, clock)
+        """What bar recall and style add to every temporal input; nothing in a model that has neither."""
+        config, temporal = self.config, self.decoder.decoder.temporal_decoder
+        added = 0.0
+        if config.bar_recall and clock is not None:
+            context = self._context(encoder_tokens)
+            rows = self.token_embedder.frames(context, vectors) / config.context_levels
+            added += temporal.recall(rows, (context >= NUM_SPECIAL).all(-1), clock)
+        if config.style_at_every_frame:
+            style = encoder_tokens[:, -config.style_levels :]
+            added += temporal.style(self.token_embedder.style(style, vectors), (style >= NUM_SPECIAL).all(-1))
+        return added
 
     def level_inputs(
         self, tokens: Int[Array, "batch levels"], vectors: CodeVectors | None = None
@@ -152,7 +156,7 @@ class LanguageModel(nn.Module):
         known = self.frame_inputs(targets[:, :-1], vectors)
         first = self.first_input(encoder_tokens, vectors)
         inputs = jnp.concatenate([first.astype(known.dtype), known], axis=1)
-        inputs = inputs + self.recalled(encoder_tokens, clock, vectors)
+        inputs = inputs + self.added_inputs(encoder_tokens, clock, vectors)
         return self.decoder.decoder.temporal_decoder(inputs, self.cross(encoded), clock)
 
     def depth(

@@ -40,7 +40,10 @@ def normalise_code_vectors(
     Raises:
       ValueError: if they do not fit the configuration.
     """
-    vectors = CodeVectors(normalise_levels(codec, config.num_levels), normalise_levels(style, config.style_levels))
+    codec_features = normalise_levels(codec, config.num_levels)
+    if config.code_lengths:
+        codec_features = with_lengths(codec_features)
+    vectors = CodeVectors(codec_features, normalise_levels(style, config.style_levels))
     expected = _vector_shapes(config)
     if (vectors.codec.shape, vectors.style.shape) != expected:
         raise ValueError(f"got code vectors {vectors.codec.shape} and {vectors.style.shape}, expected {expected}")
@@ -55,6 +58,18 @@ def normalise_levels(vectors: Float[np.ndarray, "all_levels codes dim"], levels:
     vectors = np.asarray(vectors[:levels], np.float32)
     vectors = vectors - vectors.mean(axis=1, keepdims=True)
     return jnp.asarray(vectors / np.sqrt(np.square(vectors).mean(axis=(1, 2), keepdims=True) + 1e-12))
+
+
+def with_lengths(vectors: Float[Array, "levels codes dim"]) -> Float[Array, "levels codes features"]:
+    """One more feature a code: its squared length, centred and scaled per level.
+
+    A code is the nearest to the true latent, so its log likelihood under a Gaussian belief about that latent is
+    belief . vector - certainty * length^2 / 2 + ...: linear in the vector and its squared length. Without the length
+    a confident model prefers the longest vector of the right direction, and free-running music grows ever louder.
+    """
+    squared = jnp.square(vectors).sum(-1, keepdims=True)
+    squared = squared - squared.mean(axis=1, keepdims=True)
+    return jnp.concatenate([vectors, squared / jnp.sqrt(jnp.square(squared).mean(axis=1, keepdims=True) + 1e-12)], -1)
 
 
 def blank_code_vectors(config: LMConfig) -> CodeVectors:
@@ -100,7 +115,7 @@ class FactorisedTable(nn.Module):
         config = self.config
         self.special = self.param("special", nn.initializers.zeros_init(), (NUM_SPECIAL, config.dim))
         zeros = nn.initializers.zeros_init()
-        self.codec_map = self.param("codec_map", zeros, (config.num_levels, config.codec_code_dim, config.dim))
+        self.codec_map = self.param("codec_map", zeros, (config.num_levels, config.codec_features, config.dim))
         self.style_map = self.param("style_map", zeros, (config.style_levels, config.style_code_dim, config.dim))
 
     def special_rows(self) -> Float[Array, "ids dim"]:
@@ -175,7 +190,7 @@ class FactorisedHead(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        shape = (config.num_levels, config.dim, config.codec_code_dim)
+        shape = (config.num_levels, config.dim, config.codec_features)
         self.codec_map = self.param("codec_map", nn.initializers.zeros_init(), shape)
         self.bias = self.param("bias", nn.initializers.zeros_init(), (config.num_levels, config.codebook_size))
 
@@ -247,6 +262,6 @@ def _given(vectors: CodeVectors | None) -> CodeVectors:
 
 def _vector_shapes(config: LMConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (
-        (config.num_levels, config.codebook_size, config.codec_code_dim),
+        (config.num_levels, config.codebook_size, config.codec_features),
         (config.style_levels, config.codebook_size, config.style_code_dim),
     )

@@ -69,6 +69,9 @@ class TemporalDecoder(nn.Module):
             self.clock = ClockMap(config.dim)
         if config.bar_recall:
             self.bar_recall = BarRecall(config.dim)
+        if config.style_at_every_frame:
+            # Started at zero, without a bias: learned, not imposed, and a masked style adds nothing.
+            self.style_input = nn.Dense(config.dim, use_bias=False, kernel_init=nn.initializers.zeros_init())
 
     def cross(self, encoded: Float[Array, "batch positions dim"]) -> tuple[KeyValue, ...]:
         """Keys and values of the encoder's output, one entry a layer: constant for a whole request."""
@@ -82,6 +85,13 @@ class TemporalDecoder(nn.Module):
     ) -> Float[Array, "batch frames dim"]:
         """What bar recall adds to every frame input; see `lm.recall`."""
         return self.bar_recall(context_rows, present, clock)
+
+    def style(
+        self, style_rows: Float[Array, "batch levels dim"], present: Bool[Array, "batch"]
+    ) -> Float[Array, "batch 1 dim"]:
+        """What the style adds to every frame input (ours: a small model forgets what it only attends to)."""
+        mean = jnp.where(present[:, None], style_rows.mean(1), 0.0)
+        return self.style_input(mean)[:, None]
 
     def bias(self, frames: int) -> Float[Array, "heads frames frames"]:
         """Attention bias of a request of `frames` frames, causal mask included."""

@@ -215,7 +215,9 @@ class CropConfig:
     # Share of crops with wrong codes in the context, against drift from the model's own mistakes.
     corrupted_crop_probability: float = 0.3
     # Largest share of wrong codes in such a crop.
-    largest_corruption: float = 0.08
+    largest_corruption: float = 0.25
+    # Share of crops that hear another crop's context: what was played so far must not outvote the style.
+    foreign_context_probability: float = 0.08
 
     def plain(self) -> CropConfig:
         """The same sizes without any augmentation, for evaluation."""
@@ -229,6 +231,7 @@ class CropConfig:
             clock_dropout=0.0,
             context_clock_dropout=0.0,
             corrupted_crop_probability=0.0,
+            foreign_context_probability=0.0,
         )
 
 
@@ -328,8 +331,9 @@ class CropSampler:
         return np.where(dropped[:, None], MISSING, style).astype(np.int32)
 
     def _augment(self, random: np.random.Generator, crops: Crops) -> Crops:
-        """Wrong codes, hidden past, dropped clock."""
+        """Foreign context, wrong codes, hidden past, dropped clock."""
         config, size = self._config, self._batch_size
+        crops = exchange_contexts(crops, random.random(size) < config.foreign_context_probability)
         rate = np.where(
             random.random(size) < config.corrupted_crop_probability,
             random.random(size) * config.largest_corruption,
@@ -413,6 +417,13 @@ def audio_style_codes(
     last = np.minimum(inside, dataset.audio_codes.counts[pieces] - 1)
     window = np.clip(np.round(middle / WINDOW_HOP_FRAMES).astype(np.int64), 0, last)
     return dataset.audio_codes.take(pieces, window)
+
+
+def exchange_contexts(crops: Crops, chosen: Bool[np.ndarray, " batch"]) -> Crops:
+    """The chosen crops with the context codes of the next crop of the batch, on their own clock, where both have any."""
+    own, other = crops.context_codes, np.roll(crops.context_codes, -1, axis=0)
+    usable = chosen[:, None, None] & (own != MISSING) & (other != MISSING)
+    return crops._replace(context_codes=np.where(usable, other, own).astype(np.int32))
 
 
 def hide_past(crops: Crops, frames: Int[np.ndarray, " batch"]) -> Crops:

@@ -30,7 +30,7 @@ from magenta_rt_py.train.data import (
     load_dataset,
 )
 from magenta_rt_py.train.history import HistoryConfig, spoil_history
-from magenta_rt_py.train.optim import adamw, warmup_cosine
+from magenta_rt_py.train.optim import muon, warmup_cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -303,7 +303,7 @@ def train_lm(
       quantize: the style model's `quantize`, for blends of captions and for shards without style codes.
       seed: fixes weights, batches and draws.
       batch_size: crops of 10 s context and 2 s target a step.
-      peak_learning_rate: AdamW's largest; 1e-4 for finetuning.
+      peak_learning_rate: Muon's largest (see `optim.muon`); 1e-4 for finetuning.
       training: everything else about the run.
       crops: augmentations; by default those of `CropConfig` with the model's sizes.
       initial: flat weights to start from (finetuning); None starts afresh from the data's unigram.
@@ -319,7 +319,7 @@ def train_lm(
         dataset, held_out = dataset.split()
     vectors = normalise_code_vectors(code_vectors, style_code_vectors, config) if config.factorised else None
     sampler = CropSampler(dataset, crops or crop_config(config), batch_size=batch_size, seed=seed, quantize=quantize)
-    optimizer = adamw()
+    optimizer = muon()
     state = loop.create_state(initial_params(config, dataset, seed=seed, initial=initial), optimizer)
     if log:
         _announce(log, state.params, dataset, held_out, config)

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from optax import contrib
 
 Schedule = Callable[[int, float], float]
 """(step, fraction of the budget spent, 0..1) -> learning rate."""
@@ -55,6 +56,51 @@ def adamw(
     if multipliers:
         parts.append(_scale_by_path(multipliers))
     return optax.chain(*parts, optax.scale(-1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MuonConfig:
+    """Muon on the matrices of the layers, Adam with Nesterov momentum on everything else (tables, biases, norms).
+
+    Source: Jordan et al. 2024, with the Newton-Schulz coefficients of optax; the scale of the update is ours.
+    """
+
+    # Decay of the momentum.
+    beta: float = 0.95
+    # Newton-Schulz iterations.
+    iterations: int = 3
+    # Root mean square of a matrix's update per unit of learning rate (Adam's is near 1 early and below it later).
+    update_rms: float = 1.0
+    # Decays of Adam's two moments for what is no matrix.
+    b1: float = 0.9
+    b2: float = 0.98
+    # Decoupled weight decay per unit of learning rate; matrices only.
+    weight_decay: float = 0.02
+    # Largest global gradient norm; larger gradients are scaled down to it.
+    clip_norm: float = 1.0
+
+
+def muon(config: MuonConfig = MuonConfig()) -> optax.GradientTransformation:
+    """Muon for a learning rate of one (see the module's docstring): a step in which every direction counts alike."""
+
+    def dimensions(params: Any) -> Any:
+        def of(path: tuple[Any, ...], leaf: Any) -> contrib.MuonDimensionNumbers | None:
+            matrix = path_name(path).endswith("kernel") and jnp.ndim(leaf) == 2
+            return contrib.MuonDimensionNumbers() if matrix else None
+
+        return jax.tree_util.tree_map_with_path(of, params)
+
+    step = contrib.muon(
+        learning_rate=1.0,
+        ns_steps=config.iterations,
+        beta=config.beta,
+        weight_decay=config.weight_decay,
+        adam_b1=config.b1,
+        adam_b2=config.b2,
+        consistent_rms=config.update_rms,
+        muon_weight_dimension_numbers=dimensions,
+    )
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), step)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,7 +118,8 @@ def model(p, embed, context_rows, style_rows, targets, clocks=(None, None), hear
     """Normalised depth output [frames, levels, DIM] for known targets [frames, levels].
 
     `heard`, the mean vector of each context frame, switches on what the starter adds to the released form: frame 0 starts
-    from the last of them, bar recall, and the temporal output in every depth input.
+    from the last of them, bar recall, the mean style vector in every frame input, and the temporal output in every depth
+    input.
     """
     encoded = encode(below(p, "encoder"), np.concatenate([context_rows, style_rows]), clocks[0])
     inputs = [embed(0)] + [np.mean([embed(t) for t in frame], axis=0) for frame in targets[:-1]]
@@ -127,6 +128,7 @@ def model(p, embed, context_rows, style_rows, targets, clocks=(None, None), hear
     if heard is not None:
         inputs[0] = heard[-1]
         inputs = inputs + recall(below(stacks, "temporal_decoder"), heard, clocks[1][0, -1], missing)
+        inputs = inputs + style_rows.mean(0) @ stacks["temporal_decoder/style_input/kernel"]
     summary = temporal(below(stacks, "temporal_decoder"), inputs, encoded, clocks[1])
     everywhere = heard is not None
     out = [
@@ -161,6 +163,7 @@ def stack_shapes(clock):
     if clock:
         s |= {"encoder/clock/map/kernel": (CLOCK, DIM), d + "temporal_decoder/clock/map/kernel": (CLOCK, DIM)}
         s[d + "temporal_decoder/bar_recall/map/kernel"] = (DIM, DIM)
+        s[d + "temporal_decoder/style_input/kernel"] = (DIM, DIM)
     return s
 
 

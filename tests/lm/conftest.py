@@ -33,7 +33,7 @@ class Case(NamedTuple):
 def golden_config(*, starter: bool) -> LMConfig:
     """Sizes of make_lm_golden.py."""
     ours = {"codec_code_dim": 5, "style_code_dim": 4} if starter else {}
-    for name in ("factorised", "clock", "summary_at_every_level", "continue_context", "bar_recall"):
+    for name in ("factorised", "clock", "summary_at_every_level", "continue_context", "bar_recall", "style_at_every_frame"):
         ours[name] = starter
     return LMConfig(
         dim=12,

@@ -142,6 +142,17 @@ def test_an_unset_clock_is_no_clock(starter_case, starter_vectors):
     assert np.abs(unset - starter_case.data["logits"]).max() > 0.01
 
 
+def test_the_style_is_heard_at_every_frame_and_a_masked_one_adds_nothing(starter_case, starter_vectors):
+    config, params, data = starter_case
+    model, tokens = LanguageModel(config), jnp.asarray(data["encoder_tokens"])[None]
+    added = [
+        model.apply({"params": params}, given, None, starter_vectors, method="added_inputs")
+        for given in (tokens, tokens.at[:, -config.style_levels :].set(configs.MASK))
+    ]
+    assert float(jnp.abs(added[0]).min()) > 0 and added[0].shape == (1, 1, config.dim)
+    np.testing.assert_array_equal(added[1], 0)
+
+
 def test_no_level_sees_itself_or_what_comes_after(starter_case, starter_vectors):
     before = starter_logits(starter_case, starter_vectors)
     targets = starter_case.data["target_tokens"].copy()

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from magenta_rt_py import lm
-from magenta_rt_py.lm.tables import normalise_levels
+from magenta_rt_py.lm.config import tiny
+from magenta_rt_py.lm.tables import normalise_levels, with_lengths
 
 
 def test_a_materialized_model_scores_as_the_factorised_one(starter_case, starter_vectors):
@@ -42,6 +43,30 @@ def test_code_vectors_are_centred_and_scaled_level_by_level(starter_case):
     np.testing.assert_allclose(normalise_levels(codec, 3), vectors.codec)
     with pytest.raises(ValueError, match=r"got code vectors \(3, 24, 4\)"):
         lm.normalise_code_vectors(codec[..., :4], style, config)
+
+
+def test_lengths_make_the_odds_of_a_gaussian_belief_linear():
+    vectors = np.random.default_rng(1).normal(size=(2, 24, 5)).astype(np.float32) * np.float32([[[1]], [[3]]])
+    features = np.asarray(with_lengths(jnp.asarray(vectors)))
+    np.testing.assert_array_equal(features[..., :-1], vectors)
+    np.testing.assert_allclose(features[..., -1].mean(1), 0, atol=1e-5)
+    np.testing.assert_allclose(np.square(features[..., -1]).mean(1), 1, atol=1e-4)
+    belief, certainty = np.ones(5, np.float32), 2.0
+    odds = -certainty * np.square(vectors[1] - belief).sum(-1) / 2
+    basis = np.concatenate([features[1], np.ones((24, 1))], axis=1)
+    fitted, *_ = np.linalg.lstsq(basis, odds, rcond=None)
+    np.testing.assert_allclose(basis @ fitted, odds, atol=1e-3)
+    without, *_ = np.linalg.lstsq(np.delete(basis, -2, axis=1), odds, rcond=None)
+    assert np.abs(np.delete(basis, -2, axis=1) @ without - odds).max() > 1
+
+
+def test_a_model_that_sees_lengths_has_one_feature_more():
+    config = tiny(factorised=True)
+    generator = np.random.default_rng(0)
+    codec = generator.normal(size=(3, 32, config.codec_code_dim)).astype(np.float32)
+    style = generator.normal(size=(2, 32, config.style_code_dim)).astype(np.float32)
+    vectors = lm.normalise_code_vectors(codec, style, config)
+    assert vectors.codec.shape[-1] == config.codec_features == config.codec_code_dim + 1
 
 
 def test_the_head_starts_from_what_occurs(starter_case):

@@ -1,5 +1,6 @@
 """Crops: every rate as configured, clocks that go on, context missing only where it must be."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ from magenta_rt_py.train.data import (
     CropSampler,
     audio_style_codes,
     cut_crops,
+    exchange_contexts,
     hide_past,
     load_dataset,
 )
@@ -111,6 +113,7 @@ def test_every_amount_of_context_occurs_and_cold_starts_at_their_rate(dataset):
 
 def test_hidden_past_at_its_rate_half_of_it_whole(dataset):
     rates = dict(cold_start_probability=0.0, growing_probability=0.0, corrupted_crop_probability=0.0)
+    rates |= {"foreign_context_probability": 0.0}
     crops = draw(dataset, CropConfig(hidden_past_probability=0.4, **rates), batches=100)
     start = crops.target_codes[:, 0, 0]
     missing = (crops.context_codes[..., 0] == MISSING).sum(1)[start >= 250]
@@ -201,7 +204,7 @@ def test_unknown_tempo_leaves_the_clock_unset(tmp_path):
 
 def test_corruption_at_its_rate_and_of_known_codes_only(dataset):
     rates = dict(cold_start_probability=0.0, growing_probability=0.0, hidden_past_probability=0.0)
-    config = CropConfig(**rates)
+    config = CropConfig(**rates, foreign_context_probability=0.0)
     crops = draw(dataset, config, batches=60)
     start = crops.target_codes[:, 0, 0]
     truth = start[:, None] + np.arange(-250, 0)
@@ -209,9 +212,31 @@ def test_corruption_at_its_rate_and_of_known_codes_only(dataset):
     full = start >= 250
     share = (crops.context_codes[..., 0] != truth)[full].mean(1)
     assert (share > 0).mean() == pytest.approx(0.3, abs=0.04)
-    # A share drawn from 0..8 %; 250 frames scatter it a little.
-    assert share[share > 0].mean() == pytest.approx(0.04, abs=0.01) and share.max() < 0.14
+    # A share drawn from 0..25 %; 250 frames scatter it a little.
+    assert share[share > 0].mean() == pytest.approx(0.125, abs=0.02) and share.max() < 0.36
     np.testing.assert_array_equal(crops.target_codes[..., 0], start[:, None] + np.arange(50))
+
+
+def test_a_foreign_context_is_the_next_crops_and_keeps_its_own_gaps_and_clock(dataset):
+    crops = draw(dataset, PLAIN, batches=1, batch_size=16)
+    chosen = np.arange(16) % 2 == 0
+    changed = exchange_contexts(crops, chosen)
+    other = np.roll(crops.context_codes, -1, axis=0)
+    both = (crops.context_codes != MISSING) & (other != MISSING)
+    np.testing.assert_array_equal(changed.context_codes[both & chosen[:, None, None]], other[both & chosen[:, None, None]])
+    np.testing.assert_array_equal(changed.context_codes[~chosen], crops.context_codes[~chosen])
+    np.testing.assert_array_equal(changed.context_codes[~both], crops.context_codes[~both])
+    assert (changed.context_codes != crops.context_codes).any()
+    for name in ("target_codes", "style_codes", "context_clock", "target_clock"):
+        np.testing.assert_array_equal(getattr(changed, name), getattr(crops, name))
+
+
+def test_foreign_contexts_at_their_rate(dataset):
+    config = dataclasses.replace(PLAIN, foreign_context_probability=0.25)
+    crops = draw(dataset, config, batches=40)
+    start = crops.target_codes[:, 0, 0]
+    foreign = (crops.context_codes[:, -1, 0] != start - 1)[start >= 250]
+    assert foreign.mean() == pytest.approx(0.25, abs=0.04)
 
 
 def test_hiding_nothing_changes_nothing(dataset):

@@ -37,11 +37,18 @@ def test_holes_are_whole_frames_up_to_the_largest_share(tokens):
 
 
 def test_swapped_frames_are_frames_of_the_batch(tokens):
-    spoilt = spoil(tokens, swapped_probability=1.0, largest_swapped=0.4)
+    spoilt = spoil(tokens, swapped_probability=1.0, largest_swapped=0.4, fine_only_probability=0.0)
     changed = (spoilt != tokens).any(-1)
     assert changed.mean() == pytest.approx(0.2, abs=0.04)
     known = {tuple(frame) for frame in tokens.reshape(-1, 4)}
     assert all(tuple(frame) in known for frame in spoilt[changed])
+
+
+def test_some_swapped_frames_keep_their_coarsest_level(tokens):
+    spoilt = spoil(tokens, swapped_probability=1.0, largest_swapped=0.4, fine_only_probability=0.5)
+    changed = (spoilt[..., 1:] != tokens[..., 1:]).any(-1)
+    kept = (spoilt[..., 0] == tokens[..., 0])[changed].mean()
+    assert kept == pytest.approx(0.5, abs=0.05)
 
 
 def test_it_depends_on_the_generator_alone(tokens):

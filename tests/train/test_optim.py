@@ -8,10 +8,12 @@ import pytest
 from magenta_rt_py.train.optim import (
     AdafactorConfig,
     AdamWConfig,
+    MuonConfig,
     adafactor,
     adamw,
     constant,
     inverse_square_root,
+    muon,
     warmup_cosine,
 )
 
@@ -85,3 +87,30 @@ def test_adafactor_keeps_row_and_column_sums_only_and_steps_in_units_of_the_weig
     assert sizes == [130, 140] and np.size(state[0].v["kernel"]) == 1
     step, _ = optimizer.update({"kernel": 1e-3 * jnp.ones((130, 140))}, state, params)
     np.testing.assert_allclose(step["kernel"], -2.0, rtol=1e-3)
+
+
+def test_muon_moves_a_matrix_alike_in_all_directions_and_the_rest_by_adam():
+    generator = np.random.default_rng(0)
+    # A gradient whose singular values span a factor of 20.
+    left, _ = np.linalg.qr(generator.normal(size=(8, 8)))
+    right, _ = np.linalg.qr(generator.normal(size=(8, 8)))
+    gradient = (left * np.geomspace(1, 0.05, 8)) @ right
+    gradients = {"layer": {"kernel": jnp.asarray(gradient, jnp.float32)}, "bias": jnp.asarray([0.1, -3.0])}
+    params = {"layer": {"kernel": jnp.zeros((8, 8))}, "bias": jnp.zeros(2)}
+    ours = muon(MuonConfig(iterations=5, update_rms=0.5, weight_decay=0.0))
+    step, _ = ours.update(gradients, ours.init(params), params)
+    sizes = np.linalg.svd(np.asarray(step["layer"]["kernel"]), compute_uv=False)
+    assert sizes.max() / sizes.min() < 3
+    assert np.sqrt(np.square(np.asarray(step["layer"]["kernel"])).mean()) == pytest.approx(0.5, rel=0.3)
+    assert float((step["layer"]["kernel"] * gradients["layer"]["kernel"]).sum()) < 0
+    np.testing.assert_allclose(step["bias"][0], -step["bias"][1], rtol=1e-2)
+
+
+def test_muon_leaves_tables_and_small_parameters_to_adam():
+    params = {name: jnp.ones((4, 4)) for name in ("kernel", "rel_embedding", "codec_map")}
+    gradients = {name: jnp.diag(jnp.asarray([1.0, 0.1, 0.01, 0.001])) for name in params}
+    ours = muon(MuonConfig(weight_decay=0.0, clip_norm=1e9))
+    step, _ = ours.update(gradients, ours.init(params), params)
+    for name in ("rel_embedding", "codec_map"):
+        np.testing.assert_allclose(np.diag(step[name]), step[name][0, 0], rtol=1e-2)
+    assert abs(float(step["kernel"][3, 3])) < 0.9 * abs(float(step["kernel"][0, 0]))

@@ -16,7 +16,7 @@ class StarterRecipe:
     """
 
     # Pieces rendered for training. 30 s each; spread evenly over the starter's genres.
-    num_pieces: int = 720
+    num_pieces: int = 1800
     # Pieces a shard: the unit that is lost when rendering is interrupted.
     pieces_per_shard: int = 60
     # Length of one piece in seconds.
@@ -30,18 +30,14 @@ class StarterRecipe:
     # Wall seconds of style tower training.
     style_seconds: float = 600.0
     # Wall seconds of language model training (two cores).
-    lm_seconds: float = 2_700.0
+    lm_seconds: float = 4_500.0
     # Frames of target in a training crop. Longer than any request: the encoder's cost is paid once for three times as
     # many frames, and frames far apart make a quieter gradient than 2 s of neighbours (which stalled in a trial).
     lm_target_frames: int = 150
     # Of these, frames that the depth stack scores in a step, drawn anew each time.
     lm_depth_frames: int = 50
-    # Peak learning rate of the language model.
-    lm_learning_rate: float = 1e-3
-    # Wall seconds of a second run, from the first one's weights, with spoilt history (train/history.py).
-    lm_robust_seconds: float = 780.0
-    # Peak learning rate of the second run.
-    lm_robust_learning_rate: float = 7e-4
+    # Peak learning rate of the language model (Muon).
+    lm_learning_rate: float = 1.5e-3
     # Wall seconds of refinement model training.
     refinement_seconds: float = 240.0
     # Whether the refinement model goes into the bundle. In the time given it hardly beats guessing by frequency (6.27 of
@@ -70,7 +66,6 @@ def smoke() -> StarterRecipe:
         codec_seconds=20.0,
         style_seconds=20.0,
         lm_seconds=30.0,
-        lm_robust_seconds=15.0,
         refinement_seconds=15.0,
         held_out_pieces=6,
     )

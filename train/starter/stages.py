@@ -147,47 +147,25 @@ def _token_shards(recipe: StarterRecipe, directory: Path) -> tuple[list[Path], l
 
 
 def language_model(recipe: StarterRecipe, directory: Path) -> None:
-    """Trains the language model on all shards but the held-out end: first on true history, then on spoilt history."""
-    if not tensors_path(directory, "lm-first").exists():
-        first = LMTrainingConfig(depth_frames=recipe.lm_depth_frames)
-        tensors = _train_lm(recipe, directory, "lm-first", first, recipe.lm_seconds, recipe.lm_learning_rate, None)
-        save_tensors(directory, "lm-first", tensors)
-    robust = LMTrainingConfig(depth_frames=recipe.lm_depth_frames, history=HistoryConfig())
-    start = load_tensors(directory, "lm-first")
-    rate = recipe.lm_robust_learning_rate
-    save_tensors(
-        directory, "lm", _train_lm(recipe, directory, "lm", robust, recipe.lm_robust_seconds, rate, start)
-    )
-
-
-def _train_lm(
-    recipe: StarterRecipe,
-    directory: Path,
-    name: str,
-    training: LMTrainingConfig,
-    seconds: float,
-    learning_rate: float,
-    initial: dict[str, np.ndarray] | None,
-) -> dict[str, np.ndarray]:
-    """One run of language model training, resumed if it was stopped."""
+    """Trains the language model on all shards but the held-out end, with spoilt history from the first step."""
     _, _, config = sizes()
     train, held_out = _token_shards(recipe, directory)
-    return train_lm(
+    tensors = train_lm(
         train,
         load_tensors(directory, "codec")["quantizer/codebooks"],
         load_tensors(directory, "style")["quantizer/code_vectors"],
         config,
-        seconds_budget=seconds,
+        seconds_budget=recipe.lm_seconds,
         held_out_paths=held_out,
         quantize=load_style(directory).quantize,
-        directory=directory / name,
+        directory=directory / "lm",
         seed=recipe.seed,
-        peak_learning_rate=learning_rate,
-        training=training,
+        peak_learning_rate=recipe.lm_learning_rate,
+        training=LMTrainingConfig(depth_frames=recipe.lm_depth_frames, history=HistoryConfig()),
         crops=dataclasses.replace(crop_config(config), target_frames=recipe.lm_target_frames),
-        initial=initial,
         log=say,
     )
+    save_tensors(directory, "lm", tensors)
 
 
 def refinement_config() -> RefinementConfig:
