@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+PROGRESS_EVERY = 50
 CHUNK_FRAMES = 50
 HOP_FRAMES = 10
 PROMPT = "lofi hip hop"
@@ -56,6 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def say(line: str) -> None:
+    """Progress, on standard error: standard output is the JSON alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def describe_machine() -> dict[str, Any]:
     """Processor, cores this process may use, memory and versions."""
     import jax
@@ -86,13 +92,15 @@ def first_sound(bundle: Path | None, program: str = FIRST_SOUND) -> dict[str, fl
     """Seconds from a new Python process to its first 2 s chunk, with an empty cache and then with the filled one."""
     figures: dict[str, float] = {"load_average": load_average()}
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "MRT_COMPILATION_CACHE": folder}
+        # Numba keeps what it compiled for the codec's phase stage in a cache of its own.
+        environment = {**os.environ, "MRT_COMPILATION_CACHE": folder, "NUMBA_CACHE_DIR": str(Path(folder) / "numba")}
         environment.pop("JAX_COMPILATION_CACHE_DIR", None)
         for name in ("empty_cache", "filled_cache"):
             started = time.perf_counter()
             command = [sys.executable, "-c", program, *([str(bundle)] if bundle else [])]
             subprocess.run(command, env=environment, check=True, capture_output=True)
             figures[name] = time.perf_counter() - started
+            say(f"first sound, {name.replace('_', ' ')}: {figures[name]:.1f} s")
     return figures
 
 
@@ -116,10 +124,12 @@ def time_requests(stream: Any, frames: int, requests: int) -> dict[str, float]:
     """Wall time of requests of one length, compiled before."""
     before = load_average()
     seconds = []
-    for _ in range(requests):
+    for number in range(1, requests + 1):
         started = time.perf_counter()
         stream.next_chunk(frames)
         seconds.append(time.perf_counter() - started)
+        if number % PROGRESS_EVERY == 0:
+            say(f"{number} of {requests} requests of {frames / 25:g} s: median {np.median(seconds):.3f} s")
     made = requests * frames / 25
     p50, p95, p99 = np.percentile(seconds, (50, 95, 99))
     return {

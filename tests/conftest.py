@@ -35,6 +35,24 @@ def list_project_files() -> list[Path]:
     return sorted(path for path in found if path.suffix not in {".flac", ".wav", ".ogg", ".mp3", ".aiff"})
 
 
+def find_oracle() -> Path | None:
+    """Folder of the numbers made by the released code: MRT_ORACLE, or shared/oracle beside the checkout."""
+    places = [os.environ.get("MRT_ORACLE"), ROOT / "shared" / "oracle", ROOT.parent / "shared" / "oracle"]
+    return next((Path(place) for place in places if place and Path(place).is_dir()), None)
+
+
+def pytest_report_header() -> str:
+    """Says at the top of every run which numbers the language model is held against."""
+    found = find_oracle()
+    return f"numbers of the released code: {found or 'not at hand (MRT_ORACLE), the golden files stand alone'}"
+
+
+@pytest.fixture(scope="session")
+def oracle_folder() -> Path | None:
+    """See find_oracle."""
+    return find_oracle()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

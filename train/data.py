@@ -143,6 +143,16 @@ def load_dataset(paths: Sequence[str | Path], *, quantize: Quantizer | None = No
     )
 
 
+def load_split(
+    paths: Sequence[str | Path], held_out_paths: Sequence[str | Path] = (), *, quantize: Quantizer | None = None
+) -> tuple[TokenDataset, TokenDataset]:
+    """Shards to train on and to evaluate on; without shards for the latter, 5 % of the pieces are set aside."""
+    dataset = load_dataset(paths, quantize=quantize)
+    if held_out_paths:
+        return dataset, load_dataset(held_out_paths, quantize=quantize)
+    return dataset.split()
+
+
 def _read_shard(path: Path, quantize: Quantizer | None) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         shard = {name: file[name] for name in file.files}

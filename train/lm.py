@@ -27,7 +27,7 @@ from magenta_rt_py.train.data import (
     audio_style_codes,
     cut_crops,
     hide_past,
-    load_dataset,
+    load_split,
 )
 from magenta_rt_py.train.history import HistoryConfig, spoil_history
 from magenta_rt_py.train.optim import muon, warmup_cosine
@@ -312,11 +312,7 @@ def train_lm(
     Returns:
       Slash path -> averaged weights, as `lm.load` reads and a bundle stores.
     """
-    dataset = load_dataset(dataset_paths, quantize=quantize)
-    if held_out_paths:
-        held_out = load_dataset(held_out_paths, quantize=quantize)
-    else:
-        dataset, held_out = dataset.split()
+    dataset, held_out = load_split(dataset_paths, held_out_paths, quantize=quantize)
     vectors = normalise_code_vectors(code_vectors, style_code_vectors, config) if config.factorised else None
     sampler = CropSampler(dataset, crops or crop_config(config), batch_size=batch_size, seed=seed, quantize=quantize)
     optimizer = muon()

@@ -17,7 +17,7 @@ from magenta_rt_py.lm import refinement
 from magenta_rt_py.lm.refinement import RefinementConfig
 from magenta_rt_py.lm.tables import normalise_levels
 from magenta_rt_py.train import loop
-from magenta_rt_py.train.data import Quantizer, TokenDataset, load_dataset
+from magenta_rt_py.train.data import Quantizer, TokenDataset, load_split
 from magenta_rt_py.train.lm import unigram_nats
 from magenta_rt_py.train.optim import adamw, warmup_cosine
 
@@ -203,11 +203,7 @@ def train_refinement(
     Returns:
       Slash path -> averaged weights.
     """
-    dataset = load_dataset(dataset_paths, quantize=quantize)
-    if held_out_paths:
-        held_out = load_dataset(held_out_paths, quantize=quantize)
-    else:
-        dataset, held_out = dataset.split()
+    dataset, held_out = load_split(dataset_paths, held_out_paths, quantize=quantize)
     vectors = normalise_levels(code_vectors, config.num_levels)
     frames = config.past_frames + training.scored_frames
     sampler = FrameSampler(dataset, frames=frames, batch_size=batch_size, seed=seed)

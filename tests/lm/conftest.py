@@ -1,7 +1,6 @@
 """Tiny models, the golden files, and the released code's numbers where they are at hand."""
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,12 +85,6 @@ def starter_vectors(starter_case) -> lm.CodeVectors:
     return lm.CodeVectors(jnp.asarray(data["codec_vectors"]), jnp.asarray(data["style_vectors"]))
 
 
-def find_oracle() -> Path | None:
-    """Folder of the numbers made by the released code: MRT_ORACLE, or shared/oracle beside the checkout."""
-    places = [os.environ.get("MRT_ORACLE"), ROOT / "shared" / "oracle", ROOT.parent / "shared" / "oracle"]
-    return next((Path(place) for place in places if place and Path(place).is_dir()), None)
-
-
 def oracle_config(folder: Path, name: str) -> LMConfig:
     """Sizes of one of the released code's toy models."""
     stored = json.loads((folder / f"{name}.json").read_text())["config"]
@@ -113,19 +106,18 @@ def oracle_config(folder: Path, name: str) -> LMConfig:
 
 
 @pytest.fixture(scope="session")
-def oracle_cases() -> dict[str, Case]:
+def oracle_cases(oracle_folder) -> dict[str, Case]:
     """The released code's toy models by name; empty where its numbers are not at hand.
 
     The golden files, which are always there, hold the same equations; these tests prove them against the source.
     """
-    folder = find_oracle()
-    if folder is None:
+    if oracle_folder is None:
         return {}
+    folder = oracle_folder
     return {name: read_case(folder / f"{name}.npz", oracle_config(folder, name)) for name in ("tiny_f32", "geom_f32")}
 
 
 @pytest.fixture(scope="session")
-def oracle_trees() -> dict:
+def oracle_trees(oracle_folder) -> dict:
     """Parameter names and shapes of the released models; empty where they are not at hand."""
-    folder = find_oracle()
-    return json.loads((folder / "param_tree.json").read_text()) if folder else {}
+    return json.loads((oracle_folder / "param_tree.json").read_text()) if oracle_folder else {}
