@@ -27,8 +27,9 @@ demo: $(VENV)/.installed-demo
 	@mkdir -p out
 	$(BIN)/mrtpy generate --score examples/demo_score.json --seconds 30 --seed 1 --out out/demo.flac --plot out/demo.png
 
+# Two processes, whole files each, in the order of tests/conftest.py: the slowest first.
 test: $(VENV)/.installed-all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.installed-all
 

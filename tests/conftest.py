@@ -47,6 +47,19 @@ def pytest_report_header() -> str:
     return f"numbers of the released code: {found or 'not at hand (MRT_ORACLE), the golden files stand alone'}"
 
 
+SLOWEST_FIRST = ("test_readme.py", "test_wheel.py", "benchmarks/test_stream.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Brings the files that install or play for minutes to the front, so that no process is left with one at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((place for place, name in enumerate(SLOWEST_FIRST) if path.endswith(name)), len(SLOWEST_FIRST))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def oracle_folder() -> Path | None:
     """See find_oracle."""

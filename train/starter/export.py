@@ -17,7 +17,7 @@ from magenta_rt_py.style.config import StyleConfig
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.starter.recipe import StarterRecipe
 
-DEFAULTS = {"temperature": 1.0, "top_k": 40, "guidance_weight": 0.3, "bpm": 125.0}
+DEFAULTS = {"temperature": 1.1, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
 """Knobs the starter plays best with (docs/benchmarks.md, steering)."""
 
 LICENCES = {
