@@ -94,6 +94,9 @@ def first_sound(bundle: Path | None, program: str = FIRST_SOUND) -> dict[str, fl
     with tempfile.TemporaryDirectory() as folder:
         # Numba keeps what it compiled for the codec's phase stage in a cache of its own.
         environment = {**os.environ, "MRT_COMPILATION_CACHE": folder, "NUMBA_CACHE_DIR": str(Path(folder) / "numba")}
+        # And Python its own, without which every import is compiled anew.
+        environment |= {"PYTHONPYCACHEPREFIX": str(Path(folder) / "python")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment.pop("JAX_COMPILATION_CACHE_DIR", None)
         for name in ("empty_cache", "filled_cache"):
             started = time.perf_counter()

@@ -6,6 +6,7 @@ correction path reads the last frames through causal ConvNeXt blocks and starts 
 Source: our own; block after ConvNeXt (Liu et al. 2022) section 2.6, made causal, with RMSNorm and SiLU.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from jaxtyping import Array, Float, Int
 from magenta_rt_py.codec import bands
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn.conv import CausalDepthwiseConv
+from magenta_rt_py.nn.layers import repeat_layers
 
 BlockStates = tuple[Float[Array, "batch past hidden"], ...]  # one convolution state a block
 
@@ -179,16 +181,19 @@ def unflatten(tensors: Mapping[str, np.ndarray], prefix: str) -> dict:
 def tensor_shapes(config: CompactCodecConfig) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all tensors of a compact codec."""
     features, dim = bands.feature_dim(config), config.latent_dim
+    one_block = dataclasses.replace(config, encoder_blocks=1, decoder_blocks=1)
     scaling = statistics(config, jnp.zeros(features), jnp.ones(features))
 
     def init() -> dict:
         key = jax.random.key(0)
-        encoder = Encoder(config).init(key, jnp.zeros((1, 1, features)), scaling)["params"]
-        decoder = Decoder(config).init(key, jnp.zeros((1, 1, dim)), scaling)["params"]
+        encoder = Encoder(one_block).init(key, jnp.zeros((1, 1, features)), scaling)["params"]
+        decoder = Decoder(one_block).init(key, jnp.zeros((1, 1, dim)), scaling)["params"]
         return {"encoder": encoder, "decoder": decoder}
 
     nets = flax.traverse_util.flatten_dict(jax.eval_shape(init), sep="/")
-    return {name: value.shape for name, value in nets.items()} | {
+    shapes = {name: value.shape for name, value in nets.items()}
+    counts = {"encoder/blocks_": config.encoder_blocks, "decoder/blocks_": config.decoder_blocks}
+    return repeat_layers(shapes, counts) | {
         "quantizer/codebooks": (config.num_levels, config.codebook_size, dim),
         "statistics/mean": (features,),
         "statistics/deviation": (features,),

@@ -1,6 +1,7 @@
 """The language model as a whole: parameters, and logits of known tokens."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from magenta_rt_py.lm.initialise import draw, fill, lm_deviation
 from magenta_rt_py.lm.tables import CodeVectors, FactorisedHead, FactorisedTable, Head, TokenTable, blank_code_vectors
 from magenta_rt_py.lm.temporal import TemporalDecoder, TemporalState
 from magenta_rt_py.nn.attention import KeyValue
+from magenta_rt_py.nn.layers import repeat_layers
 from magenta_rt_py.nn.norms import RMSNorm
 
 Params = dict[str, Any]
@@ -220,16 +222,23 @@ def init(key: PRNGKeyArray | Array, config: LMConfig) -> Params:
 
 def parameter_shapes(config: LMConfig) -> dict[str, tuple[int, ...]]:
     """Slash path and shape of every parameter; allocates nothing."""
+    one_layer = replace(config, encoder_layers=1, temporal_layers=1, depth_layers=1)
 
     def build(encoder_tokens: Array, targets: Array) -> Params:
         vectors = blank_code_vectors(config) if config.factorised else None
         clocks = [jnp.zeros((1, frames, NUM_FEATURES)) for frames in (config.context_frames, 2)]
-        return LanguageModel(config).init(jax.random.key(0), encoder_tokens, targets, *clocks, vectors)["params"]
+        return LanguageModel(one_layer).init(jax.random.key(0), encoder_tokens, targets, *clocks, vectors)["params"]
 
     encoder_tokens = jax.ShapeDtypeStruct((1, config.encoder_tokens), jnp.int32)
     targets = jax.ShapeDtypeStruct((1, 2, config.num_levels), jnp.int32)
     tree = jax.eval_shape(build, encoder_tokens, targets)
-    return {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+    shapes = {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+    stacks = {
+        "encoder/layers_": config.encoder_layers,
+        "decoder/decoder/temporal_decoder/layers_": config.temporal_layers,
+        "decoder/decoder/depth_decoder/depth_layers_": config.depth_layers,
+    }
+    return repeat_layers(shapes, stacks)
 
 
 def flatten(params: Params) -> dict[str, Array]:

@@ -43,33 +43,35 @@ def normalise_code_vectors(
     codec_features = normalise_levels(codec, config.num_levels)
     if config.code_lengths:
         codec_features = with_lengths(codec_features)
-    vectors = CodeVectors(codec_features, normalise_levels(style, config.style_levels))
+    vectors = CodeVectors(jnp.asarray(codec_features), jnp.asarray(normalise_levels(style, config.style_levels)))
     expected = _vector_shapes(config)
     if (vectors.codec.shape, vectors.style.shape) != expected:
         raise ValueError(f"got code vectors {vectors.codec.shape} and {vectors.style.shape}, expected {expected}")
     return vectors
 
 
-def normalise_levels(vectors: Float[np.ndarray, "all_levels codes dim"], levels: int) -> Float[Array, "levels codes dim"]:
+def normalise_levels(
+    vectors: Float[np.ndarray, "all_levels codes dim"], levels: int
+) -> Float[np.ndarray, "levels codes dim"]:
     """The first levels, each with its mean vector subtracted and divided by its root mean square.
 
     Residual levels shrink; without this the fine ones would hardly be seen.
     """
     vectors = np.asarray(vectors[:levels], np.float32)
     vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    return jnp.asarray(vectors / np.sqrt(np.square(vectors).mean(axis=(1, 2), keepdims=True) + 1e-12))
+    return vectors / np.sqrt(np.square(vectors).mean(axis=(1, 2), keepdims=True) + 1e-12)
 
 
-def with_lengths(vectors: Float[Array, "levels codes dim"]) -> Float[Array, "levels codes features"]:
+def with_lengths(vectors: Float[np.ndarray, "levels codes dim"]) -> Float[np.ndarray, "levels codes features"]:
     """One more feature a code: its squared length, centred and scaled per level.
 
     A code is the nearest to the true latent, so its log likelihood under a Gaussian belief about that latent is
     belief . vector - certainty * length^2 / 2 + ...: linear in the vector and its squared length. Without the length
     a confident model prefers the longest vector of the right direction, and free-running music grows ever louder.
     """
-    squared = jnp.square(vectors).sum(-1, keepdims=True)
+    squared = np.square(vectors).sum(-1, keepdims=True)
     squared = squared - squared.mean(axis=1, keepdims=True)
-    return jnp.concatenate([vectors, squared / jnp.sqrt(jnp.square(squared).mean(axis=1, keepdims=True) + 1e-12)], -1)
+    return np.concatenate([vectors, squared / np.sqrt(np.square(squared).mean(axis=1, keepdims=True) + 1e-12)], -1)
 
 
 def blank_code_vectors(config: LMConfig) -> CodeVectors:

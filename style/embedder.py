@@ -3,6 +3,7 @@
 Source: Live Music Models, section 2.2.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from magenta_rt_py.nn import quantizer
+from magenta_rt_py.nn.layers import repeat_layers
 from magenta_rt_py.style import prompts as prompts_lib
 from magenta_rt_py.style.audio_tower import AudioTower
 from magenta_rt_py.style.config import StyleConfig
@@ -221,15 +223,17 @@ def check_samples(samples: np.ndarray) -> Float[np.ndarray, " samples"]:
 
 def tower_shapes(config: StyleConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of the two towers' parameters by slash path, without computing any."""
+    one_layer = dataclasses.replace(config, audio_layers=1, text_layers=1)
     key = jax.random.key(0)
     mels = jax.ShapeDtypeStruct((1, config.stft_frames, config.mel_bands), jnp.float32)
     ids = jax.ShapeDtypeStruct((1, config.max_tokens), jnp.int32)
     present = jax.ShapeDtypeStruct((1, config.max_tokens), jnp.bool_)
     tree = {
-        "audio": jax.eval_shape(AudioTower(config).init, key, mels)["params"],
-        "text": jax.eval_shape(TextTower(config).init, key, ids, present)["params"],
+        "audio": jax.eval_shape(AudioTower(one_layer).init, key, mels)["params"],
+        "text": jax.eval_shape(TextTower(one_layer).init, key, ids, present)["params"],
     }
-    return {name: leaf.shape for name, leaf in flax.traverse_util.flatten_dict(tree, sep="/").items()}
+    shapes = {name: leaf.shape for name, leaf in flax.traverse_util.flatten_dict(tree, sep="/").items()}
+    return repeat_layers(shapes, {"audio/layers_": config.audio_layers, "text/layers_": config.text_layers})
 
 
 def tensor_shapes(config: StyleConfig) -> dict[str, tuple[int, ...]]:

@@ -204,7 +204,7 @@ def train_refinement(
       Slash path -> averaged weights.
     """
     dataset, held_out = load_split(dataset_paths, held_out_paths, quantize=quantize)
-    vectors = normalise_levels(code_vectors, config.num_levels)
+    vectors = jnp.asarray(normalise_levels(code_vectors, config.num_levels))
     frames = config.past_frames + training.scored_frames
     sampler = FrameSampler(dataset, frames=frames, batch_size=batch_size, seed=seed)
     counts = dataset.code_counts(config.num_levels, config.codebook_size).astype(np.float32)

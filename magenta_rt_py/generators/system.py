@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -177,7 +178,7 @@ def load_models(bundle: Bundle, style: StyleModel) -> Models:
         made,
         refinement_config=fine_config,
         refinement_params=fine_params,
-        refinement_vectors=normalise_levels(codec.code_vectors, fine_config.num_levels),
+        refinement_vectors=jnp.asarray(normalise_levels(codec.code_vectors, fine_config.num_levels)),
     )
 
 

@@ -74,7 +74,7 @@ def test_the_loss_starts_at_the_unigram(shard, vectors):
         refinement.init(jax.random.PRNGKey(0), CONFIG), dataset.code_counts(5, 16).astype(np.float32)
     )
     codes = jnp.asarray(FrameSampler(dataset, frames=12, batch_size=16, seed=0)(0))
-    loss = jax.jit(make_loss(CONFIG, TRAINING, normalise_levels(vectors, CONFIG.num_levels)))
+    loss = jax.jit(make_loss(CONFIG, TRAINING, jnp.asarray(normalise_levels(vectors, CONFIG.num_levels))))
     assert float(loss(params, codes, jax.random.PRNGKey(0))[1]["nats_mean"]) == pytest.approx(np.log(16), abs=0.15)
 
 
