@@ -92,10 +92,16 @@ def first_sound(bundle: Path | None, program: str = FIRST_SOUND) -> dict[str, fl
     """Seconds from a new Python process to its first 2 s chunk, with an empty cache and then with the filled one."""
     figures: dict[str, float] = {"load_average": load_average()}
     with tempfile.TemporaryDirectory() as folder:
-        # Numba keeps what it compiled for the codec's phase stage in a cache of its own.
-        environment = {**os.environ, "MRT_COMPILATION_CACHE": folder, "NUMBA_CACHE_DIR": str(Path(folder) / "numba")}
-        # And Python its own, without which every import is compiled anew.
-        environment |= {"PYTHONPYCACHEPREFIX": str(Path(folder) / "python")}
+        compiled = Path(folder) / "jax"
+        compiled.mkdir()
+        # Numba keeps what it compiled for the codec's phase stage in a cache of its own; so does Python, without which
+        # every import is compiled anew.
+        environment = {
+            **os.environ,
+            "MRT_COMPILATION_CACHE": str(compiled),
+            "NUMBA_CACHE_DIR": str(Path(folder) / "numba"),
+            "PYTHONPYCACHEPREFIX": str(Path(folder) / "python"),
+        }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         environment.pop("JAX_COMPILATION_CACHE_DIR", None)
         for name in ("empty_cache", "filled_cache"):
