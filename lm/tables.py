@@ -67,7 +67,7 @@ def with_lengths(vectors: Float[np.ndarray, "levels codes dim"]) -> Float[np.nda
 
     A code is the nearest to the true latent, so its log likelihood under a Gaussian belief about that latent is
     belief . vector - certainty * length^2 / 2 + ...: linear in the vector and its squared length. Without the length
-    a confident model prefers the longest vector of the right direction, and free-running music grows ever louder.
+    a confident model prefers the longest vector of the right direction, and such vectors are rare and loud.
     """
     squared = np.square(vectors).sum(-1, keepdims=True)
     squared = squared - squared.mean(axis=1, keepdims=True)

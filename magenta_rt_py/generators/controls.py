@@ -14,7 +14,7 @@ class Controls:
     """An immutable snapshot of the knobs, read once a request.
 
     Source: Live Music Models, section 3.1 (T 1.3, top-k 40, guidance 5.0 for the released weights). A bundle states
-    its own defaults; those below suit the starter. `bpm` is ours: the metrical clock of `lm/clock.py`.
+    its own defaults; those below are for bundles that state none. `bpm` is ours: the metrical clock of `lm/clock.py`.
     """
 
     temperature: float = 0.9

@@ -23,7 +23,7 @@ class StarterRecipe:
     piece_seconds: float = 30.0
     # Seed of piece 0; piece i has seed + i. Held-out seeds start at 900,000,000 (train/evaluation/renders.py).
     first_seed: int = 1_000
-    # Shards whose features train the codec (10 shards of 60 pieces are 5 h).
+    # Shards whose features train the codec (8 shards of 60 pieces are 4 h).
     codec_shards: int = 8
     # Wall seconds of codec training (one core).
     codec_seconds: float = 1_320.0
