@@ -41,7 +41,7 @@ def sample(
 ) -> Int[Array, ""]:
     """Draws an index of `logits`; both knobs may be traced.
 
-    Ties at the k-th place are kept only when top_k is 0 or above FAST_TOP_K; see `sample_exact` for the released rule.
+    Ties at the k-th place are kept only when top_k is above FAST_TOP_K; see `sample_exact` for the released rule.
     """
     width = min(FAST_TOP_K, logits.shape[0])
 
@@ -57,7 +57,13 @@ def sample(
     def slow() -> Int[Array, ""]:
         return sample_exact(key, logits, temperature, top_k)
 
-    return jax.lax.cond((top_k > 0) & (top_k <= width), fast, slow).astype(jnp.int32)
+    def free() -> Int[Array, ""]:
+        drawn = jax.random.categorical(key, logits / jnp.maximum(temperature, GREEDY_TEMPERATURE))
+        return jnp.where(temperature <= GREEDY_TEMPERATURE, jnp.argmax(logits), drawn).astype(jnp.int32)
+
+    # Without a limit nothing need be sorted; the draw is the one that `sample_exact` makes.
+    branch = jnp.where(top_k == 0, 0, jnp.where(top_k <= width, 1, 2))
+    return jax.lax.switch(branch, (free, lambda: fast().astype(jnp.int32), slow))
 
 
 def sample_exact(

@@ -81,6 +81,11 @@ class Bundle:
         return _restore(stored)
 
     @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell this bundle from any other: of its index, which names every file's checksum."""
+        return hashlib.sha256((self.path / _INDEX).read_bytes()).hexdigest()[:16]
+
+    @property
     def num_bytes(self) -> int:
         """Size of the bundle's files on disk."""
         names = [_INDEX, *(name for part in self.shards.values() for name in part)]

@@ -18,13 +18,16 @@ class Request(NamedTuple):
     length: int
     """Units that are wanted."""
     history: tuple[Any, ...] = ()
-    """What was played in the units before `asked_at`, oldest first; None for a unit that had nothing."""
+    """What was played in the units before `asked_at`, oldest first; None for a unit that had nothing. In a chained plan:
+    what was and surely will be played in the units before `start`."""
     controls: Any = None
     """What the performer had set when the device took the request: as late as possible."""
     sequence: int = 0
     """Counts changes of the controls; handed through to what is played."""
     seed: int = 0
     """Seed of the stream; a generator derives a request's randomness from it and `start`."""
+    heard: Any = None
+    """What else the generator is to believe it has heard (a performer's sound, mixed in); None for nothing."""
 
 
 @runtime_checkable

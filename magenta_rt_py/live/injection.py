@@ -158,7 +158,7 @@ def mix(
     feedback, feedbacks = _gains(state.feedback, settings.feedback, count, len(played))
     mixed = performer * input_gains + played * feedbacks
 
-    is_mixed = (mixed != played).reshape(end_frame - start_frame, -1).any(axis=1)
+    is_mixed = (mixed != played).reshape(end_frame - start_frame, FRAME_SAMPLES * track.CHANNELS).any(axis=1)
     following = state._replace(
         performer=track.forget(state.performer, settled * FRAME_SAMPLES),
         played=track.forget(state.played, settled * FRAME_SAMPLES),

@@ -1,11 +1,11 @@
 """Output stage: everything between the model's sound and the loudspeaker.
 
-    sound -> no NaN -> concealment -> DC block -> volume -> limiter -> guard -> played
+    sound -> no NaN -> concealment -> DC block -> volume -> limiter -> ceiling -> played
              (+ which samples are there)
 
-It adds no delay: the limiter looks back only, and what it is too slow for is rounded off by the guard, which has no
-memory. Streamed: `step(config, state, x) -> (state, y)`. Pure, and exact in pieces: a replay with other block sizes gives
-the same samples.
+The limiter looks ahead, so all sound is `OutputConfig.delay_samples` late (1.5 ms); nothing else delays. The ceiling is
+for safety alone: a hard clip that the limiter leaves nothing to. Streamed: `step(config, state, x) -> (state, y)`. Pure,
+and exact in pieces: a replay with other block sizes gives the same samples.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from magenta_rt_py.live import concealment, filters, ramp
+from magenta_rt_py.live import concealment, filters, limiter, ramp
 
 __all__ = ["Guard", "OutputConfig", "OutputState", "init_state", "step"]
 
 Guard = Callable[[np.ndarray], np.ndarray]
-"""Brings samples below the ceiling one by one, without memory (`generators.safety.guard`)."""
+"""Shapes samples one by one, without memory (`generators.safety.guard`)."""
 LOUDEST_INPUT = 64.0
 """36 dB above full scale. Beyond it a sample is broken, and is cut before it gets into a filter."""
 
@@ -31,27 +31,21 @@ LOUDEST_INPUT = 64.0
 class OutputConfig:
     """The output stage's constants. Ours."""
 
-    threshold: float = 0.8
-    """Peaks above this are turned down, 0.1 .. 1: a little above the guard's knee, which then seldom has to act."""
-    attack_seconds: float = 0.003
-    """Time to turn down; the guard rounds off what passes meanwhile. 0.002 or more."""
-    release_seconds: float = 0.25
-    """Time to turn up again. 0.01 or more."""
+    limiter: limiter.LimiterConfig = dataclasses.field(default_factory=limiter.LimiterConfig)
+    """Ceiling, look-ahead and release."""
     dc_block_hz: float = 5.0
     """Corner of the DC block, 1 .. 40: below every note."""
     fades: concealment.ConcealmentConfig = dataclasses.field(default_factory=concealment.ConcealmentConfig)
     """How underruns are bridged."""
 
     def __post_init__(self) -> None:
-        limits = (
-            ("threshold", self.threshold, 0.1, 1.0),
-            ("attack_seconds", self.attack_seconds, 0.002, 0.1),
-            ("release_seconds", self.release_seconds, 0.01, 10.0),
-            ("dc_block_hz", self.dc_block_hz, 1.0, 40.0),
-        )
-        for name, value, low, high in limits:
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value!r}; give a number from {low:g} to {high:g}")
+        if not 1.0 <= self.dc_block_hz <= 40.0:
+            raise ValueError(f"dc_block_hz is {self.dc_block_hz!r}; give a number from 1 to 40")
+
+    @property
+    def delay_samples(self) -> int:
+        """How much later sound goes out than it came in."""
+        return self.limiter.look_ahead_samples
 
 
 class OutputState(NamedTuple):
@@ -63,23 +57,20 @@ class OutputState(NamedTuple):
     """Last sample before the DC block (float64)."""
     dc_block: filters.Memory
     """Of the DC block."""
-    peaks: filters.Memory
-    """Of the limiter's peak follower."""
-    reduction: filters.Memory
-    """Of the limiter's smoothing: how much is taken away, 0 .. 1."""
+    limiter: limiter.LimiterState
+    """Of the limiter, the delayed sound among it."""
     volume: float
     """Gain now; it moves to the one asked for by a ramp."""
 
 
 def init_state(config: OutputConfig, *, channels: int = 2, volume: float = 1.0) -> OutputState:
     """Silence so far, at a volume."""
-    silence, quiet = np.zeros((1, channels)), np.zeros(1)
+    silence = np.zeros((1, channels))
     return OutputState(
         concealment.init_state(config.fades, channels),
         silence,
         filters.init_memory(silence[0]),
-        filters.init_memory(quiet),
-        filters.init_memory(quiet),
+        limiter.init_state(config.limiter, channels=channels),
         volume,
     )
 
@@ -90,7 +81,7 @@ def step(
     samples: Float[np.ndarray, "samples channels"],
     is_present: Bool[np.ndarray, "samples"],
     *,
-    guard: Guard,
+    guard: Guard | None = None,
     volume: float = 1.0,
 ) -> tuple[OutputState, Float[np.ndarray, "samples channels"]]:
     """Makes sound safe to play.
@@ -100,39 +91,37 @@ def step(
       state: what was kept.
       samples: 48 kHz; NaN becomes silence. Where not present: anything.
       is_present: False where sound is not there in time.
-      guard: the last stage.
+      guard: a last stage to go through before the ceiling; None for none.
       volume: gain to move to, 0 or more; the model's share of what is played.
     Returns:
-      the next state, and float32 samples below the guard's ceiling.
+      the next state, and as many float32 samples, `config.delay_samples` late, none beyond the limiter's ceiling.
     """
-    finite = np.clip(np.nan_to_num(samples, nan=0.0), -LOUDEST_INPUT, LOUDEST_INPUT)
-    concealed, heard = concealment.step(config.fades, state.concealment, finite, is_present)
+    concealed, heard = concealment.step(config.fades, state.concealment, _playable(samples), is_present)
     if not len(samples):
         return state, heard
     before, dc_block, level = _block_dc(config, state, heard.astype(np.float64))
     after, gains = ramp.step(state.volume, volume, len(samples))
-    peaks, reduction, limited = _limit(config, state, level * gains[:, None])
-    following = OutputState(concealed, before, dc_block, peaks, reduction, after)
-    return following, guard(limited.astype(np.float32))
+    limited_to, limited = limiter.step(config.limiter, state.limiter, level * gains[:, None])
+    following = OutputState(concealed, before, dc_block, limited_to, after)
+    return following, _clip(limited if guard is None else guard(limited), config.limiter.sample_ceiling)
+
+
+def _playable(samples: Float[np.ndarray, "samples channels"]) -> Float[np.ndarray, "samples channels"]:
+    """The samples without NaN, and not louder than a filter can bear."""
+    finite = np.where(np.isnan(samples), np.float32(0.0), samples)
+    return np.clip(finite, -LOUDEST_INPUT, LOUDEST_INPUT)
+
+
+def _clip(samples: Float[np.ndarray, "samples channels"], ceiling: float) -> Float[np.ndarray, "samples channels"]:
+    """For safety; float32, as `ceiling` is."""
+    return np.clip(samples, np.float32(-ceiling), np.float32(ceiling))
 
 
 def _block_dc(
     config: OutputConfig, state: OutputState, samples: Float[np.ndarray, "samples channels"]
 ) -> tuple[Float[np.ndarray, "1 channels"], filters.Memory, Float[np.ndarray, "samples channels"]]:
     """y[n] = x[n] - x[n-1] + r y[n-1]."""
-    differences = np.diff(np.concatenate([state.before, samples]), axis=0)
+    differences = np.diff(samples, axis=0, prepend=state.before)
     factor = float(np.exp(-2.0 * np.pi * config.dc_block_hz / filters.SAMPLES_A_SECOND))
     memory, blocked = filters.smooth(state.dc_block, differences, factor)
     return samples[-1:].copy(), memory, blocked
-
-
-def _limit(
-    config: OutputConfig, state: OutputState, samples: Float[np.ndarray, "samples channels"]
-) -> tuple[filters.Memory, filters.Memory, Float[np.ndarray, "samples channels"]]:
-    """Turns all channels down together while peaks are above the threshold; leaves what never is as it is."""
-    loudest = np.abs(samples).max(axis=1, keepdims=True)
-    peaks, envelope = filters.follow_peaks(state.peaks, loudest, filters.decay(config.release_seconds))
-    wanted = 1.0 - np.minimum(1.0, config.threshold / np.maximum(envelope, config.threshold))
-    attack = filters.decay(config.attack_seconds)
-    reduction, smoothed = filters.smooth(state.reduction, (1.0 - attack) * wanted, attack)
-    return peaks, reduction, samples * (1.0 - smoothed)

@@ -35,6 +35,9 @@ class Plan:
     """Units ahead of the one being played that are already handed on (to a sound card) and are never rewritten."""
     overload: Overload = Overload.LATEST
     """What becomes of requests that come while the device is busy."""
+    chained: bool = False
+    """Each request goes on from the very units that are played before it: see `chain.py`. Time stands still when there is
+    nothing to play, and the device is asked when it is free and the interval is over."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.unit_seconds) and self.unit_seconds > 0):
@@ -51,11 +54,11 @@ class Plan:
 
 
 def codec_frames(*, hop: int, look_ahead: int, horizon: int = 50) -> Plan:
-    """The codec language model: 40 ms frames, a request every hop, ten seconds of context.
+    """The codec language model: 40 ms frames, a request every hop, ten seconds of context, requests chained.
 
     Source: Live Music Models, section 2.3, which has hop = horizon = 50; shorter hops with backup are ours.
     """
-    return Plan(unit_seconds=0.04, interval=hop, look_ahead=look_ahead, horizon=horizon, context=250)
+    return Plan(unit_seconds=0.04, interval=hop, look_ahead=look_ahead, horizon=horizon, context=250, chained=True)
 
 
 def accompaniment(*, bpm: float, interval: int, generation_length: int) -> Plan:

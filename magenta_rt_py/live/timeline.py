@@ -21,6 +21,15 @@ class Slot(NamedTuple):
     """Number of the controls it was made with."""
 
 
+class Origin(NamedTuple):
+    """A new past: from a unit on, generators believe in another history than what was played."""
+
+    unit: int
+    """The first unit of the new present."""
+    past: tuple[Any, ...]
+    """Payloads of the units before it, newest last."""
+
+
 class Timeline:
     """Segments ahead of the playhead and history behind it (stateful; one thread uses it).
 
@@ -43,6 +52,7 @@ class Timeline:
         self._merge: Merge = merge or Overwrite()
         self._placed: list[Placement] = []
         self._played: deque[Any] = deque(maxlen=history_units)
+        self._origins: list[Origin] = []
         self.playhead = 0
         self.frozen_until = 0
 
@@ -106,6 +116,41 @@ class Timeline:
                 f"unit {max(first, 0)} is forgotten, {oldest} is the oldest; make the timeline with more history_units"
             )
         return tuple(self._played[unit - oldest] if unit >= 0 else None for unit in range(first, end))
+
+    def known(self, first: int, end: int) -> tuple[Any, ...]:
+        """What a generator is to believe was played in units first .. end - 1: what was, what surely will be, and before an
+        origin the past that came with it; None where there is nothing.
+
+        Raises:
+          ValueError: for units that may still change, or that are no longer remembered.
+        """
+        if end > self.frozen_until:
+            raise ValueError(f"unit {end - 1} may still change; ask for units before {self.frozen_until}")
+        origin = next((origin for origin in reversed(self._origins) if origin.unit <= end), Origin(0, ()))
+        past = origin.past[max(0, len(origin.past) - max(0, origin.unit - first)) :][: max(0, end - first)]
+        missing = max(0, min(end, origin.unit) - first - len(past))
+        begin = max(first, origin.unit)
+        played = self.played(begin, min(end, self.playhead)) if begin < self.playhead else ()
+        coming = [self.at(unit) for unit in range(max(begin, self.playhead), end)]
+        return (*(None,) * missing, *past, *played, *(None if slot is None else slot.payload for slot in coming))
+
+    def rebase(self, unit: int, past: tuple[Any, ...]) -> None:
+        """From a unit on, the music has another past: a snapshot, a rewind. What was to be played from there on goes.
+
+        Args:
+          unit: not yet frozen.
+          past: payloads of the units before it, newest last.
+        Raises:
+          ValueError: the unit can no longer change.
+        """
+        if unit < self.frozen_until:
+            raise ValueError(f"unit {unit} can no longer change; give {self.frozen_until} or later")
+        self.clear(unit)
+        self._origins = [origin for origin in self._origins if origin.unit < unit][-1:] + [Origin(unit, past)]
+
+    def first_gap(self, start: int, end: int) -> int:
+        """The first unit in start .. end - 1, none before the playhead, that has nothing to play; `end` if all have."""
+        return next((unit for unit in range(start, end) if self.at(unit) is None), end)
 
     def _slot(self, unit: int, count: int) -> Slot | None:
         """What is played by the `count` oldest requests alone."""

@@ -72,11 +72,11 @@ class Transport:
         for point in self.points:
             check_bpm(point.bpm)
 
-    def bpm_at(self, frame: float) -> float:
+    def bpm_at(self, frame: float | int) -> float:
         """Tempo at a stream frame."""
         return self._point(frame).bpm
 
-    def beat_at(self, frame: float) -> float:
+    def beat_at(self, frame: float | int) -> float:
         """Beats since beat 0 at a stream frame."""
         point = self._point(frame)
         return point.beat + (frame - point.frame) * beats_per_frame(point.bpm)
@@ -89,7 +89,7 @@ class Transport:
         origins = np.array([point.beat for point in self.points])
         return origins[which] + (np.asarray(frames, np.float64) - starts[which]) * rates[which]
 
-    def frame_at(self, beat: float) -> float:
+    def frame_at(self, beat: float | int) -> float:
         """The stream frame, with a fraction, at which the music is at a beat; the latest one if it was there twice."""
         for position in range(len(self.points) - 1, -1, -1):
             point = self.points[position]
@@ -99,19 +99,19 @@ class Transport:
                 return frame if not later else min(frame, later[0].frame)
         raise AssertionError("a transport has a first point")
 
-    def bar_position(self, frame: float) -> BarPosition:
+    def bar_position(self, frame: float | int) -> BarPosition:
         """Bar and beat at a stream frame."""
         beat = self.beat_at(frame)
         bar = math.floor(beat / self.beats_per_bar)
         return BarPosition(bar, beat - bar * self.beats_per_bar)
 
-    def next_bar(self, frame: float, *, bars: int = 1) -> float:
+    def next_bar(self, frame: float | int, *, bars: int = 1) -> float:
         """The stream frame, with a fraction, of the first line of every `bars`-th bar that is not before `frame`."""
         length = self.beats_per_bar * bars
         beat = math.ceil(self.beat_at(frame) / length - 1e-9) * length
         return max(self.frame_at(float(beat)), frame)
 
-    def with_bpm(self, bpm: float, at_frame: float, *, source: TempoSource = TempoSource.INTERNAL) -> Transport:
+    def with_bpm(self, bpm: float | int, at_frame: float | int, *, source: TempoSource = TempoSource.INTERNAL) -> Transport:
         """The same music, at another tempo from a frame on.
 
         Raises:
@@ -119,11 +119,11 @@ class Transport:
         """
         return self._from(at_frame, self.beat_at(at_frame), bpm, source)
 
-    def relocated(self, beat: float, at_frame: float) -> Transport:
+    def relocated(self, beat: float | int, at_frame: float | int) -> Transport:
         """At a frame, jumps to a beat: a rewind, a nudge, a downbeat called out."""
         return self._from(at_frame, beat, self.bpm_at(at_frame), self.source)
 
-    def following(self, at_frame: float, *, beat: float, bpm: float) -> Transport:
+    def following(self, at_frame: float | int, *, beat: float | int, bpm: float | int) -> Transport:
         """One step of a slaved transport: call it every few frames with what the master says.
 
         Small errors of phase are removed over two beats by bending the tempo, at most 8 %; large ones by a jump.
@@ -140,31 +140,31 @@ class Transport:
         bent = min(max(bpm * (1.0 + bend), SLOWEST_BPM), FASTEST_BPM)
         return self._from(at_frame, self.beat_at(at_frame), bent, TempoSource.MIDI_CLOCK)
 
-    def without_past(self, before_frame: float) -> Transport:
+    def without_past(self, before_frame: float | int) -> Transport:
         """The transport without the pieces that were over before a frame: keeps a slaved one small."""
         first = max(bisect.bisect_right(self.points, before_frame, key=lambda point: point.frame) - 1, 0)
         return dataclasses.replace(self, points=self.points[first:])
 
-    def _point(self, frame: float) -> TempoPoint:
+    def _point(self, frame: float | int) -> TempoPoint:
         return self.points[max(bisect.bisect_right(self.points, frame, key=lambda point: point.frame) - 1, 0)]
 
-    def _from(self, frame: float, beat: float, bpm: float, source: TempoSource) -> Transport:
+    def _from(self, frame: float | int, beat: float | int, bpm: float | int, source: TempoSource) -> Transport:
         check_bpm(bpm)
         kept = tuple(point for point in self.points if point.frame < frame)
         return dataclasses.replace(self, points=(*kept, TempoPoint(frame, beat, bpm)), source=source)
 
 
-def start(bpm: float, *, beats_per_bar: int = 4) -> Transport:
+def start(bpm: float | int, *, beats_per_bar: int = 4) -> Transport:
     """A transport that is on beat 0 at stream frame 0."""
     return Transport(points=(TempoPoint(0.0, 0.0, bpm),), beats_per_bar=beats_per_bar)
 
 
-def beats_per_frame(bpm: float) -> float:
+def beats_per_frame(bpm: float | int) -> float:
     """Beats that a codec frame lasts."""
     return bpm / 60.0 / FRAME_RATE_HZ
 
 
-def check_bpm(bpm: float) -> None:
+def check_bpm(bpm: float | int) -> None:
     """Refuses what is no tempo.
 
     Raises:

@@ -1,0 +1,168 @@
+"""Set-up of `mrtpy live`: sound card, MIDI, OSC, and where things are kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magenta_rt_py.cli.report import end_progress, progress
+
+if TYPE_CHECKING:
+    from magenta_rt_py.generators.performance import Performance
+    from magenta_rt_py.live.board import Board
+    from magenta_rt_py.live.card import Card
+    from magenta_rt_py.live.memory import Checkpoint
+    from magenta_rt_py.live.session_parts import SessionConfig
+
+KEPT_LOGS = 20
+"""Logs without a name that are kept."""
+
+
+def has_input(arguments: argparse.Namespace) -> bool:
+    return arguments.input is not None or arguments.inject is not None
+
+
+def open_card(arguments: argparse.Namespace, clock: Any) -> Card:
+    """The sound card, nothing, or either of them with a file in place of the performer."""
+    import numpy as np
+
+    from magenta_rt_py import audio
+
+    buffer_samples = max(2 * arguments.block, round(arguments.buffer * 48_000))
+    if arguments.offline or arguments.device == "none":
+        from magenta_rt_py.io.null_card import NullCard
+
+        card: Card = NullCard(clock=clock, block_samples=arguments.block, buffer_samples=buffer_samples)
+    else:
+        from magenta_rt_py.io.card_config import NO_INPUT, CardConfig
+        from magenta_rt_py.io.sound_card import SoundCard
+
+        card = SoundCard(
+            CardConfig(
+                output=_device(arguments.device),
+                input=NO_INPUT if arguments.input is None else _device(arguments.input),
+                output_channels=_channels(arguments.channels),
+                cue=False if arguments.cue is None else _channels(arguments.cue),
+                sample_rate=arguments.rate,
+                block_samples=arguments.block,
+                buffer_samples=buffer_samples,
+                latency=arguments.latency,
+            )
+        )
+    if arguments.inject is None:
+        return card
+    from magenta_rt_py.io.played_along import PlayedAlong
+
+    sound = audio.to_stereo_48k(audio.read(arguments.inject))
+    return PlayedAlong(card, np.ascontiguousarray(sound, np.float32))
+
+
+def _device(text: str | None) -> str | int | None:
+    if text is None or text == "default":
+        return None
+    return int(text) if text.isdecimal() else text
+
+
+def _channels(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"channels {text!r}; give numbers such as 1,2") from error
+
+
+def round_trip_of(arguments: argparse.Namespace, card: Card) -> int:
+    """Samples from writing to hearing back, by measurement or as told."""
+    if arguments.round_trip is not None:
+        return round(arguments.round_trip * 48_000)
+    if not arguments.calibrate:
+        return 0
+    from magenta_rt_py.io.calibrate import measure
+
+    progress(arguments, "listening for the sweep")
+    samples = measure(card)
+    end_progress(arguments)
+    print(f"round trip {samples / 48.0:.1f} ms: --round-trip {samples / 48_000:.4f}", file=sys.stderr)
+    return samples
+
+
+def config_of(arguments: argparse.Namespace, round_trip: int, resumed: Checkpoint | None) -> SessionConfig:
+    from magenta_rt_py.live.intro import Intro
+    from magenta_rt_py.live.session_parts import SessionConfig
+
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    log = arguments.log or folder / f"session-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.jsonl"
+    for old in sorted(folder.glob("session-*.jsonl"))[: -KEPT_LOGS + 1 or None]:
+        old.unlink(missing_ok=True)
+    loops = arguments.intro_loops
+    return SessionConfig(
+        seed=arguments.seed,
+        log_path=log,
+        checkpoint_path=None if arguments.offline else folder / "last.json",
+        record_path=None if arguments.record is None else arguments.record.absolute(),
+        record_folder=Path.cwd(),
+        intro=None if loops is None else Intro(loops=loops),
+        round_trip_samples=round_trip,
+        has_input=has_input(arguments),
+        start_beat=0.0 if resumed is None else resumed.beat,
+    )
+
+
+def state_folder() -> Path:
+    """Where logs and the last checkpoint lie: magenta_rt_py in XDG_STATE_HOME, else ~/.local/state."""
+    home = os.environ.get("XDG_STATE_HOME", "").strip()
+    return (Path(home) if home else Path.home() / ".local" / "state") / "magenta_rt_py"
+
+
+def checkpoint_of(arguments: argparse.Namespace) -> Checkpoint | None:
+    if not arguments.resume:
+        return None
+    from magenta_rt_py.live.memory import read_checkpoint
+
+    path = state_folder() / "last.json"
+    if not path.exists():
+        raise ValueError(f"nothing to resume: there is no {path}; start without --resume")
+    return read_checkpoint(path)
+
+
+def open_midi(arguments: argparse.Namespace, board: Board, stack: ExitStack) -> Any:
+    """The MIDI input, and its clock as a session's master."""
+    if arguments.midi is None:
+        return None
+    from magenta_rt_py.io.midi import MidiInput
+    from magenta_rt_py.io.midi_controls import MidiControls
+    from magenta_rt_py.io.midi_map import MidiMap
+
+    known = arguments.midi_map is not None and arguments.midi_map.exists()
+    controls = MidiControls(board, MidiMap.load(arguments.midi_map) if known else None)
+    stack.enter_context(MidiInput(controls, arguments.midi))
+    if arguments.midi_map is not None:
+        stack.callback(lambda: controls.midi_map.save(arguments.midi_map))
+
+    def master(seconds: float) -> tuple[float, float] | None:
+        state = controls.clock_state(seconds)
+        if not state.is_running or state.beat is None or state.bpm is None:
+            return None
+        return state.beat, state.bpm
+
+    return master
+
+
+def open_osc(arguments: argparse.Namespace, board: Board, playing: Performance, stack: ExitStack) -> None:
+    if arguments.osc is None:
+        return
+    from magenta_rt_py.io.osc import OscServer, OscStatus
+
+    def status() -> OscStatus:
+        now = playing.session.status
+        return OscStatus(
+            now.rtf, now.buffer_seconds, now.underruns, now.delay_seconds, now.peak, now.beat, now.bar
+        )
+
+    server = stack.enter_context(OscServer(board, host=arguments.osc_host, port=arguments.osc, status=status))
+    print(f"OSC: {server.host}:{server.port}", file=sys.stderr)

@@ -1,0 +1,240 @@
+"""The codec language model in the live engine: frames on request, and the sound of the frames that are played.
+
+    request (history, conditioning, start, length) -> LiveLM.generate -> frames        on the device's thread
+    frames that are surely played, in order        -> LiveSound.render -> sound        on the player's thread
+
+Frames are generated beyond the next request and thrown away when it is in time; only what is played is ever decoded, so
+the codec's state runs through the whole performance and nothing has to be joined.
+Source: Live Music Models, section 2.3. What differs: requests of any length, from any point, see `live/chain.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from magenta_rt_py.generators import codec_lm, hearing
+from magenta_rt_py.generators.controls import Controls
+from magenta_rt_py.generators.models import Models
+from magenta_rt_py.generators.state import CHUNK_FRAMES, MISSING
+from magenta_rt_py.live import transport
+from magenta_rt_py.live.frame import Conditioning, Frame
+from magenta_rt_py.live.generator import Request
+from magenta_rt_py.live.injection import Mix
+from magenta_rt_py.lm import clock as metrical_clock
+from magenta_rt_py.lm import decode, vocabulary
+
+__all__ = ["HeardMix", "LiveLM", "LiveSound", "make_chunk", "preroll"]
+
+
+class HeardMix(NamedTuple):
+    """What the performer adds to a request."""
+
+    mix: Mix
+    """Sound since the last settled frame, up to the request's start."""
+    codes: Int[np.ndarray, "context levels"] | None = None
+    """The context that came out of it when it was first served: a replay goes by it and encodes nothing."""
+
+
+class LiveLM:
+    """A `live.generator.Generator` over a bundle's language model (stateful only in what the performer's sound came to).
+
+    Attributes:
+      heard_context: of the newest request with injection: the context that the model was given; for the event log.
+    """
+
+    def __init__(self, models: Models, *, lengths: Sequence[int] = (CHUNK_FRAMES,)) -> None:
+        """Nothing is compiled yet, see `warm_up`.
+
+        Args:
+          models: the loaded models.
+          lengths: frames of the programs that requests are served with: the shortest that is long enough, cut. The
+            chunk's is always among them.
+        """
+        self.models = models
+        self.lengths = tuple(sorted({*lengths, models.lm_config.chunk_frames}))
+        self.heard_context: Int[np.ndarray, "context levels"] | None = None
+        self._hearing: hearing.HearingState | None = None
+
+    def generate(self, request: Request) -> list[Frame]:
+        """See Generator. `request.controls` is a Conditioning, `request.heard` a HeardMix or None."""
+        conditioning: Conditioning = request.controls
+        own, context_clock = self._context(request.history)
+        mixed = None if request.heard is None else self._mixed(request, own)
+        beats, tempos = _positions(conditioning, request.start, request.length)
+        length = self._program(request.length, is_full=own[0, 0] != MISSING)
+        all_beats, all_tempos = _positions(conditioning, request.start, length)
+        codes = self._run(request, conditioning, own, mixed, context_clock, _clock_rows(all_beats, all_tempos))
+        return [
+            Frame(codes[place], float(beats[place]), float(tempos[place])) for place in range(min(request.length, length))
+        ]
+
+    def warm_up(self, *, with_input: bool = False) -> None:
+        """Compiles the programs, or reads them from the compilation cache.
+
+        Args:
+          with_input: those for guidance towards a performer, too.
+        """
+        own, context_clock = self._context(())
+        conditioning = Conditioning(1.0, 0, 0.0, 0.0, None, transport.start(120.0))
+        for length in self.lengths:
+            rows = _clock_rows(*_positions(conditioning, 0, length))
+            self._run(Request(0, 0, 0, length), conditioning, own, None, context_clock, rows)
+            if with_input:
+                self._run(Request(0, 0, 0, length), conditioning, own, own, context_clock, rows)
+
+    def _program(self, length: int, *, is_full: bool) -> int:
+        """Until ten seconds of context are full the model is run at the length it was trained with."""
+        if not is_full:
+            return self.models.lm_config.chunk_frames
+        return next((known for known in self.lengths if known >= length), self.lengths[-1])
+
+    def _context(
+        self, history: Sequence[Frame | None]
+    ) -> tuple[Int[np.ndarray, "context levels"], Float[np.ndarray, "context features"]]:
+        """Codes and clock of the last ten seconds; missing where nothing was played."""
+        config = self.models.lm_config
+        codes = np.full((config.context_frames, self.models.num_levels), MISSING, np.int32)
+        clock = metrical_clock.unset_clock(config.context_frames)
+        known = [(place, frame) for place, frame in enumerate(history, config.context_frames - len(history)) if frame]
+        if known:
+            places = np.array([place for place, _ in known])
+            levels = len(known[0][1].codes)
+            codes[places, :levels] = np.stack([frame.codes for _, frame in known])
+            beats = np.array([frame.beat for _, frame in known])
+            clock[places] = _clock_rows(beats, np.array([frame.bpm for _, frame in known]))
+        return codes, clock
+
+    def _mixed(self, request: Request, own: Int[np.ndarray, "context levels"]) -> Int[np.ndarray, "context levels"]:
+        """The context with the performer in it."""
+        heard: HeardMix = request.heard
+        if heard.codes is not None:
+            return heard.codes
+        frames = len(heard.mix.is_mixed)
+        if self._hearing is None or self._hearing.settled_frame != heard.mix.start_frame:
+            # The first request with a performer, or the first one after a jump: until now only the own codes were heard.
+            before = np.full_like(own, MISSING)
+            before[min(frames, len(own)) :] = own[: max(0, len(own) - frames)]
+            self._hearing = hearing.init_state(self.models, before, end_frame=heard.mix.start_frame)
+        mix = heard.mix
+        own_codes = np.full((frames, own.shape[1]), MISSING, np.int32)
+        kept = min(frames, len(own))
+        own_codes[frames - kept :] = own[len(own) - kept :]
+        self._hearing, context = hearing.step(self.models, self._hearing, mix, own_codes)
+        self.heard_context = context[:, : self.models.lm_config.context_levels]
+        return context
+
+    def _run(
+        self,
+        request: Request,
+        conditioning: Conditioning,
+        own: Int[np.ndarray, "context levels"],
+        mixed: Int[np.ndarray, "context levels"] | None,
+        context_clock: Float[np.ndarray, "context features"],
+        clock: Float[np.ndarray, "frames features"],
+    ) -> Int[np.ndarray, "frames levels"]:
+        config = self.models.lm_config
+        style = None if conditioning.style is None else np.array(conditioning.style, np.int32)
+        if mixed is None:
+            tokens = _two_rows(own, style, config)
+        else:
+            tokens = hearing.three_rows(mixed, own, style, config)
+        knobs = decode.Controls(
+            temperature=np.float32(conditioning.temperature),
+            top_k=np.int32(conditioning.top_k),
+            guidance_weight=np.float32(conditioning.guidance_weight),
+            input_guidance_weight=np.float32(conditioning.input_guidance_weight),
+            context_clock=context_clock,
+            target_clock=clock,
+        )
+        key = jax.random.fold_in(jax.random.key(np.uint32(request.seed)), np.uint32(request.start % 2**32))
+        return np.asarray(decode.generate(self.models.lm_params, config, tokens, knobs, key, frames=len(clock)))
+
+
+class LiveSound:
+    """The sound of the frames that are played (stateful: the codec's state runs on from frame to frame)."""
+
+    latency_units = 1
+    """Sound lags the codes by one frame: rendering frame u gives the sound of frame u - 1."""
+
+    def __init__(self, models: Models, *, seed: int, past: Sequence[Frame | None] = ()) -> None:
+        """Starts after the sound of `past`, or in silence."""
+        self.models = models
+        self.is_coarse = False
+        """Whether the finer levels are left out, to save time."""
+        self._state = codec_lm.init_state(models, seed=seed)
+        recent = [frame for frame in past if frame is not None][-CHUNK_FRAMES:]
+        if recent:
+            self.render(recent)
+
+    def render(self, frames: Sequence[Frame]) -> Float[np.ndarray, "samples 2"]:
+        """The next len(frames) * 1920 samples; however frames are grouped, the same."""
+        self._state, samples = self._after(frames)
+        return samples
+
+    def peek(self, frames: Sequence[Frame]) -> Float[np.ndarray, "samples 2"]:
+        """What `render` would give, without going on."""
+        return self._after(frames)[1]
+
+    def _after(self, frames: Sequence[Frame]) -> tuple[Any, Float[np.ndarray, "samples 2"]]:
+        if not frames:
+            return self._state, np.zeros((0, 2), np.float32)
+        codes, state = np.stack([frame.codes for frame in frames]), self._state
+        if not self.is_coarse:
+            refined, codes = codec_lm.refine(self.models, state, codes, Controls())
+            state = state._replace(refinement_state=refined)
+        return codec_lm.decode_audio(self.models, state, codes)
+
+
+def preroll(
+    lm: LiveLM, conditioning: Conditioning, *, seed: int, chunks: int | None = None
+) -> tuple[Frame | None, ...]:
+    """Ten seconds of music from nothing, to begin from: the context of the first live request.
+
+    Args:
+      lm: the model.
+      conditioning: as the performance will begin; its transport is read from -10 s on.
+      seed: of the stream.
+      chunks: of 2 s; None fills the context.
+    """
+    config = lm.models.lm_config
+    count = -(-config.context_frames // config.chunk_frames) if chunks is None else chunks
+    past: tuple[Frame | None, ...] = ()
+    for number in range(count):
+        past += tuple(make_chunk(lm, conditioning, past, (number - count) * config.chunk_frames, seed=seed))
+    return past[-config.context_frames :]
+
+
+def make_chunk(
+    lm: LiveLM, conditioning: Conditioning, past: tuple[Frame | None, ...], start: int, *, seed: int
+) -> list[Frame]:
+    """A chunk of 2 s after `past`, outside the engine."""
+    history = past[-lm.models.lm_config.context_frames :]
+    return lm.generate(Request(0, start, start, lm.models.lm_config.chunk_frames, history, conditioning, seed=seed))
+
+
+def _positions(
+    conditioning: Conditioning, start: int, length: int
+) -> tuple[Float[np.ndarray, "frames"], Float[np.ndarray, "frames"]]:
+    """Beat and tempo of each frame to come."""
+    frames = np.arange(start, start + length)
+    tempos = np.array([conditioning.transport.bpm_at(float(frame)) for frame in frames])
+    return conditioning.transport.beats(frames), tempos
+
+
+def _clock_rows(
+    beats: Float[np.ndarray, "frames"], tempos: Float[np.ndarray, "frames"]
+) -> Float[np.ndarray, "frames features"]:
+    return metrical_clock.clock_features(beats[:, None], tempos)[:, 0]
+
+
+def _two_rows(own: Int[np.ndarray, "context levels"], style: np.ndarray | None, config: Any) -> np.ndarray:
+    """Style, and style masked."""
+    chosen = None if style is None else style[None]
+    return np.concatenate(
+        [vocabulary.encoder_inputs(own[None], chosen, config), vocabulary.encoder_inputs(own[None], None, config)]
+    )

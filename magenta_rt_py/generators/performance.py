@@ -1,0 +1,232 @@
+"""Performance: a loaded bundle made ready to play live, and played again from its log.
+
+    get_ready   compiles, measures this machine, makes ten seconds to begin from
+    open        a session on a card, with the bundle as its model
+    replay      the same music from a log
+
+The first ten seconds are made before the music begins and are never heard: so that requests are short, and what is turned
+is heard soon, from the first bar on. Stateful where it holds a session.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from magenta_rt_py import __version__
+from magenta_rt_py.generators.live_lm import HeardMix, LiveLM, LiveSound, preroll
+from magenta_rt_py.generators.style_desk import StyleDesk
+from magenta_rt_py.generators.system import MusicModel
+from magenta_rt_py.live import replay, transport
+from magenta_rt_py.live.board import Board, Settings
+from magenta_rt_py.live.card import Card
+from magenta_rt_py.live.clock import Clock, VirtualClock, WallClock
+from magenta_rt_py.live.frame import Conditioning, Frame
+from magenta_rt_py.live.generator import Request
+from magenta_rt_py.live.planner import PlannerConfig
+from magenta_rt_py.live.session import Session
+from magenta_rt_py.live.session_parts import Master, SessionConfig
+from magenta_rt_py.live.worker import SimulatedWorker, ThreadWorker
+
+__all__ = ["Performance", "Ready", "get_ready", "initial_knobs", "replay_log"]
+
+HORIZONS = (10, 15, 20, 25)
+"""Frames of a short request; each is a program of its own, so one is chosen and compiled."""
+SHORT_SECONDS = 0.2
+"""A short request takes about so long: longer ones bring more backup, shorter ones a shorter delay."""
+STYLE_SECONDS = 30.0
+
+
+class Ready(NamedTuple):
+    """What a session begins with."""
+
+    lm: LiveLM
+    planner: PlannerConfig
+    past: tuple[Frame | None, ...]
+
+
+class Performance:
+    """A session with all that belongs to it.
+
+    Attributes:
+      session: what plays.
+      desk: what turns prompts into styles.
+    """
+
+    def __init__(
+        self,
+        model: MusicModel,
+        card: Card,
+        board: Board,
+        ready: Ready,
+        *,
+        config: SessionConfig,
+        clock: Clock | None = None,
+        master: Master | None = None,
+    ) -> None:
+        """Ready to `session.run`.
+
+        Args:
+          model: the loaded bundle.
+          card: where the music goes.
+          board: what people turn.
+          ready: from `get_ready`.
+          config: how the performance is set up.
+          clock: None is the wall clock; a virtual one renders offline, with the measured round trips.
+          master: a clock to follow.
+        """
+        time_source = clock or WallClock()
+        costs = ready.planner.cost_seconds
+        worker = (
+            SimulatedWorker(time_source, lambda request: _cost(costs, request.length))
+            if isinstance(time_source, VirtualClock)
+            else ThreadWorker(time_source, name="model")
+        )
+        self.desk = StyleDesk(model)
+        self._worker = worker
+        self.session = Session(
+            ready.lm,
+            LiveSound(model.models, seed=config.seed, past=ready.past),
+            card,
+            board,
+            self.desk,
+            worker=worker,
+            clock=time_source,
+            planner_config=ready.planner,
+            past=ready.past,
+            make_mix=HeardMix,
+            config=config,
+            header={"bundle": bundle_name(model), "version": __version__, "lengths": list(ready.lm.lengths)},
+            master=master,
+        )
+        self.desk.wait(STYLE_SECONDS)
+
+    def close(self) -> None:
+        """Completes log and recording, and lets the device go."""
+        self.session.close()
+        self.desk.close()
+        self._worker.close()
+
+
+def get_ready(
+    model: MusicModel,
+    board: Board,
+    *,
+    seed: int = 0,
+    has_input: bool = False,
+    past: tuple[Frame | None, ...] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Ready:
+    """Compiles what a session needs, measures this machine, and makes the ten seconds to begin from.
+
+    Args:
+      model: the loaded bundle.
+      board: prompts and knobs to begin with.
+      seed: of the stream.
+      has_input: whether a performer plays along: that needs a program more.
+      past: what to begin from instead, of a checkpoint.
+      say: told what is being done.
+    """
+    say("reading the prompts")
+    conditioning = conditioning_of(model, board.settings)
+    lm = LiveLM(model.models)
+    say("making ten seconds to begin from")
+    lm.warm_up()
+    chunk = lm.models.lm_config.chunk_frames
+    began = time.perf_counter()
+    made = preroll(lm, conditioning, seed=seed)
+    chunk_seconds = (time.perf_counter() - began) / max(1, len(made) // chunk)
+    past = made if past is None else past
+    say("measuring this machine")
+    short = short_frames(chunk_seconds / chunk)
+    lm = LiveLM(model.models, lengths=(short,))
+    lm.warm_up(with_input=has_input)
+    costs = {length: measure(lm, conditioning, past, length, has_input=has_input) for length in lm.lengths}
+    return Ready(lm, PlannerConfig(short_frames=short, chunk_frames=chunk, cost_seconds=costs), past)
+
+
+def short_frames(seconds_per_frame: float) -> int:
+    """Frames of a short request on a machine that takes so long for a frame."""
+    fitting = [frames for frames in HORIZONS if frames * seconds_per_frame <= SHORT_SECONDS * 1.1]
+    return max(fitting, default=HORIZONS[0])
+
+
+def measure(
+    lm: LiveLM,
+    conditioning: Conditioning,
+    past: tuple[Frame | None, ...],
+    length: int,
+    *,
+    has_input: bool,
+    repeats: int = 5,
+) -> float:
+    """Median seconds of a request of `length` frames."""
+    heard = None
+    if has_input:
+        context = np.full((lm.models.lm_config.context_frames, lm.models.num_levels), -1, np.int32)
+        heard = HeardMix(None, context)
+    request = Request(0, 0, 0, length, past, conditioning, heard=heard)
+    spent = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        lm.generate(request)
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+def conditioning_of(model: MusicModel, settings: Settings) -> Conditioning:
+    """What the music begins with."""
+    desk = StyleDesk(model)
+    desk.ask(settings)
+    desk.wait(STYLE_SECONDS)
+    desk.close()
+    values = settings.values
+    return Conditioning(
+        temperature=values["temperature"],
+        top_k=values["top_k"],
+        guidance_weight=values["guidance"],
+        input_guidance_weight=0.0,
+        style=desk.latest[1],
+        transport=transport.start(values["bpm"]),
+    )
+
+
+def initial_knobs(model: MusicModel) -> dict[str, Any]:
+    """Knobs as the bundle was tuned for."""
+    defaults = model.defaults
+    knobs = {"temperature": defaults.temperature, "top_k": defaults.top_k, "guidance": defaults.guidance_weight}
+    return {**knobs, "bpm": defaults.bpm} if defaults.bpm is not None else knobs
+
+
+def bundle_name(model: MusicModel) -> str:
+    """What a log says of the model, so that a replay with another one is noticed."""
+    return model.bundle.fingerprint
+
+
+def replay_log(
+    model: MusicModel, path: str | os.PathLike
+) -> tuple[replay.Script, Iterator[Float[np.ndarray, "samples 2"]]]:
+    """A log and its music, made again piece by piece.
+
+    Raises:
+      ValueError: the log is none of a session, or was made with another bundle.
+    """
+    script = replay.read_script(path)
+    made_with = script.header.get("bundle")
+    if made_with != bundle_name(model):
+        raise ValueError(f"{path}: made with bundle {made_with}, this is {bundle_name(model)}; load that one to replay it")
+    lm = LiveLM(model.models, lengths=script.header["lengths"])
+    sound = LiveSound(model.models, seed=script.header["seed"], past=script.origins[0].past)
+    return script, replay.play(script, lm, sound, make_heard=lambda codes: HeardMix(None, codes))
+
+
+def _cost(costs: Any, length: int) -> float:
+    return next((costs[known] for known in sorted(costs) if known >= length), max(costs.values()))
+
+

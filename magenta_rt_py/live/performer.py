@@ -1,0 +1,118 @@
+"""Performer: everything between the sound card's input and the mix that the model hears.
+
+    captured block -> where it was heard (alignment) -> how much later it counts (loops) -> injection
+    own sound      ------------------------------------------------------------------->  injection -> mix
+                   \\-> live prompt: the last seconds, as a prompt of their own
+
+Stateful shell around pure parts; one thread uses it. Nothing that comes in here goes out to a loudspeaker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from magenta_rt_py.live import alignment, injection, live_prompt, loops
+from magenta_rt_py.live.card import Captured
+from magenta_rt_py.live.transport import Transport
+
+__all__ = ["Performer"]
+
+FRAME_SAMPLES = 1920
+
+
+class Performer:
+    """One instrument at one input.
+
+    Attributes:
+      round_trip_samples: from writing a sample to its coming back in, without the queue; by calibration.
+      prompt: state of the live audio prompt.
+      late_samples: samples that came too late for their place.
+    """
+
+    def __init__(self, *, round_trip_samples: int = 0, start_frame: int = 0) -> None:
+        """Nothing heard yet."""
+        self.round_trip_samples = round_trip_samples
+        self.prompt = live_prompt.init_state()
+        self.prompt_config = live_prompt.LivePromptConfig()
+        self._alignment = alignment.init_state(round_trip_samples=round_trip_samples)
+        self._opening = 0
+        self._loops = loops.init_state()
+        self._settings = injection.InjectionSettings()
+        self._injection = injection.init_state(start_frame=start_frame, settings=self._settings)
+
+    @property
+    def late_samples(self) -> int:
+        """Samples of the performer that came after their place had been settled, and were lost."""
+        return self._injection.late_samples
+
+    def set(self, values: Mapping[str, Any], transport: Transport, frame: int, delay_samples: int) -> None:
+        """Takes the knobs as they are now.
+
+        Args:
+          values: of the board; its inject/... knobs.
+          transport: its tempo and bars are the loop's.
+          frame: stream frame that is heard now.
+          delay_samples: from playing until the end of the context being made then; a loop must be longer.
+        """
+        self._settings = injection.InjectionSettings(
+            input_gain=values["inject/gain"],
+            feedback=values["inject/feedback"],
+            gap_seconds=values["inject/gap"],
+        )
+        wanted = loops.FREE
+        if values["inject/loop_beats"]:
+            beats, bpm = values["inject/loop_beats"], transport.bpm_at(frame)
+            wanted = loops.Loop(beats=beats, bpm=bpm).repeats_for(delay_samples)
+        newest = self._loops.loop if self._loops.waiting is None else self._loops.waiting
+        if wanted != newest:
+            beat = transport.beat_at(frame)
+            self._loops = loops.request(self._loops, wanted, beat, beats_per_bar=transport.beats_per_bar)
+
+    def hear(self, captured: Sequence[Captured], transport: Transport) -> None:
+        """Takes what came in."""
+        for block in captured:
+            if block.opening != self._opening:
+                continue
+            for part in alignment.place(self._alignment, block.device_start, len(block.samples)):
+                samples = np.nan_to_num(block.samples[part.first : part.last], posinf=0.0, neginf=0.0)
+                where = np.arange(part.stream_start, part.stream_start + len(samples)) / FRAME_SAMPLES
+                self._loops, offsets = loops.step(self._loops, transport.beats(where))
+                self._injection = injection.hear(self._injection, part.stream_start, samples, offsets)
+                if part.stream_start >= 0:
+                    self.prompt = live_prompt.hear(self.prompt_config, self.prompt, part.stream_start, samples)
+
+    def play(self, start_sample: int, samples: Float[np.ndarray, "samples 2"]) -> None:
+        """The model's own sound, surely to be played from a stream sample on."""
+        self._injection = injection.play(self._injection, start_sample, samples)
+
+    def wrote(self, opening: int, stream_start: int | None, samples: int) -> None:
+        """Samples were written to the card: which part of the stream they are, None for a concealment."""
+        if opening != self._opening:
+            self._opening = opening
+            self._alignment = alignment.init_state(round_trip_samples=self.round_trip_samples)
+        self._alignment = alignment.advance(self._alignment, stream_start, samples)
+
+    def mix(self, end_frame: int, *, played_until_frame: int) -> injection.Mix:
+        """The mix from the last settled frame to `end_frame`; own sound after `played_until_frame` may change again."""
+        self._injection, mix = injection.mix(
+            self._injection, self._settings, end_frame, played_until_frame=played_until_frame
+        )
+        return mix
+
+    def turn(self, frame: int) -> None:
+        """The music has another past from a frame on: what was mixed into the old one counts no more."""
+        fresh = injection.init_state(start_frame=frame, settings=self._settings)
+        self._injection = fresh._replace(
+            performer=self._injection.performer,
+            played=self._injection.played,
+            late_samples=self._injection.late_samples,
+        )
+
+    def level(self, *, gain: float, feedback: float) -> None:
+        """Overrides the knobs of the mix during an intro."""
+        self._settings = dataclasses.replace(self._settings, input_gain=gain, feedback=feedback)

@@ -1,0 +1,499 @@
+"""Session: one performance. It keeps the stream alive, takes what people do, and writes down all of it.
+
+                   board (knobs, actions)      card's input
+                        |                         |
+    styles -> engine: request -> device -> frames | performer: mix
+                        |  (chain.py: frozen up to the next request's start)
+                     sound of the frozen frames -> output stage -> card, recorder, journal
+
+The player's thread runs `run`: a frame each time the card has room for one. Nothing in it waits for a disk, a network or
+the model. Where there is nothing to play in time, the stream stands still, what is heard is bridged and fades
+(concealment.py), and it goes on from the same sample.
+
+Stateful shell. It knows the model by `Generator` and `Sound` only.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from magenta_rt_py.live import intro, memory, planner
+from magenta_rt_py.live.board import Board, Change
+from magenta_rt_py.live.card import Card
+from magenta_rt_py.live.clock import Clock
+from magenta_rt_py.live.conductor import Conductor
+from magenta_rt_py.live.delay import DelayMeter
+from magenta_rt_py.live.engine import Engine
+from magenta_rt_py.live.frame import Conditioning, Frame
+from magenta_rt_py.live.generator import Generator, Request
+from magenta_rt_py.live.injection import Mix
+from magenta_rt_py.live.journal import Journal
+from magenta_rt_py.live.performer import Performer
+from magenta_rt_py.live.session_parts import Master, SessionConfig, SessionStatus, Sound, Styles
+from magenta_rt_py.live.stage import FRAME_SAMPLES, SAMPLES_A_SECOND, Stage
+from magenta_rt_py.live.timeline import Slot
+from magenta_rt_py.live.transport import Transport
+from magenta_rt_py.live.worker import Response, Worker
+
+__all__ = ["Session"]
+
+RENDER_FRAMES = 4
+"""Sound that is made at once, ahead of its time."""
+CHECKPOINT_FRAMES = 125
+"""A checkpoint every 5 s."""
+START_FRAMES = 250
+"""The start, 10 s, is told apart in counts of underruns."""
+
+
+class Session:
+    """See the module's head. `run` belongs to one thread; `status`, `stop` and the board to any.
+
+    Attributes:
+      engine: with timeline, trace and faults.
+      delays: measured control delays.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        sound: Sound,
+        card: Card,
+        board: Board,
+        styles: Styles,
+        *,
+        worker: Worker,
+        clock: Clock,
+        planner_config: planner.PlannerConfig,
+        past: tuple[Frame | None, ...],
+        make_mix: Callable[[Mix], Any] = lambda mix: mix,
+        config: SessionConfig | None = None,
+        header: dict[str, Any] | None = None,
+        master: Master | None = None,
+    ) -> None:
+        """Ready to run.
+
+        Args:
+          generator: makes frames.
+          sound: makes them heard.
+          card: where they go.
+          board: knobs and actions.
+          styles: from prompts to style codes.
+          worker: the device of the generator, on the same clock.
+          clock: wall or virtual.
+          planner_config: measured costs.
+          past: ten seconds of frames to begin from.
+          make_mix: wraps a mix as the generator wants it in `Request.heard`.
+          config: how the performance is set up.
+          header: what else the log's header says: bundle, versions.
+          master: a clock to follow when the knob says so.
+        """
+        self.config = config or SessionConfig()
+        self.board, self.card, self.delays = board, card, DelayMeter()
+        self._sound, self._styles, self._clock, self._master = sound, styles, clock, master
+        self._generator = generator
+        self._planner_config = planner_config
+        self._planner = planner.init_state(planner_config)
+        self.engine = Engine(
+            self._planner.choice.plan,
+            generator,
+            worker,
+            clock,
+            prepare=self._prepare,
+            on_response=self._take_response,
+            seed=self.config.seed,
+        )
+        self.engine.turn(0, past)
+        self._past, self._memory = past, memory.Memory(past)
+        self._snapshots: dict[int, tuple[Frame | None, ...]] = {}
+        self._turning_unit = 0
+        self._settings = board.settings
+        values = self._settings.values
+        self._conductor = Conductor(values["bpm"], beats_per_bar=values["beats_per_bar"])
+        self._conductor.nudge(self.config.start_beat, 0)
+        self._performer = None
+        if self.config.has_input:
+            self._performer = Performer(round_trip_samples=self.config.round_trip_samples)
+        self._make_mix = make_mix
+        self._later: list[Callable[[int], None]] = []
+        self._rendered = 0
+        self._frames: deque[Float[np.ndarray, "samples 2"]] = deque()
+        self._is_stopping, self._early_underruns = False, 0
+        self._busy: deque[tuple[float, float]] = deque(maxlen=40)
+        self._message, self._problem_told = self._planner.choice.message, ""
+        shown = {"seed": self.config.seed, "past": memory.frames_to_json(past), **(header or {})}
+        self._journal = Journal(self.config.log_path, shown)
+        self._stage = Stage(
+            card,
+            self._journal,
+            performer=self._performer,
+            record_folder=self.config.record_folder,
+            on_problem=self._say,
+        )
+        self._unlisten = board.listen(self._note_change)
+        styles.ask(self._settings)
+        if self.config.record_path is not None:
+            self._stage.record(str(self.config.record_path))
+
+    @property
+    def transport(self) -> Transport:
+        """Beat and tempo of every frame."""
+        return self._conductor.transport
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody has asked for the end."""
+        return self._is_stopping
+
+    @property
+    def seconds(self) -> float:
+        """Music played."""
+        return self.engine.timeline.playhead * self.engine.plan.unit_seconds
+
+    @property
+    def late_underruns(self) -> int:
+        """Underruns after the first ten seconds."""
+        return self._stage.underruns - self._early_underruns
+
+    @property
+    def late_input_samples(self) -> int:
+        """Samples of the performer that came after their place had been settled."""
+        return 0 if self._performer is None else self._performer.late_samples
+
+    @property
+    def status(self) -> SessionStatus:
+        """How it is going; cheap, and approximate while the player runs."""
+        plan, timeline = self.engine.plan, self.engine.timeline
+        heard = self._stage.heard_sample() / FRAME_SAMPLES
+        position = self.transport.bar_position(heard)
+        busy = list(self._busy)
+        spent = sum(seconds for seconds, _ in busy)
+        end = timeline.playhead
+        while end < timeline.playhead + 100 and timeline.at(end) is not None:
+            end += 1
+        return SessionStatus(
+            seconds=self.seconds,
+            bar=position.bar,
+            beat=position.beat,
+            bpm=self.transport.bpm_at(heard),
+            rtf=sum(made for _, made in busy) / spent if spent else float("nan"),
+            buffer_seconds=self.card.queued_samples() / SAMPLES_A_SECOND,
+            backup_seconds=(end - timeline.playhead) * plan.unit_seconds,
+            underruns=self._stage.underruns,
+            missing_samples=self._stage.missing_samples,
+            delay_seconds=self.delays.median_seconds,
+            peak=self._stage.peak,
+            step=self._planner.choice.step,
+            hop_seconds=plan.interval * plan.unit_seconds,
+            message=self._message,
+            recording=self._stage.recording,
+            card=self.card.status,
+        )
+
+    def stop(self) -> None:
+        """Ends `run` after the frame that is being played."""
+        self._is_stopping = True
+
+    def close(self) -> None:
+        """Completes recording and log. After `run`."""
+        self._unlisten()
+        self._stage.stop_recording(wait=True)
+        self._journal.end(self._stage.written, self.engine.timeline.playhead)
+        self._journal.close()
+
+    def run(self, seconds: float | None = None) -> None:
+        """Plays, until `stop` or for so many seconds of music.
+
+        Args:
+          seconds: of music; None plays on.
+        """
+        timeline = self.engine.timeline
+        end = math.inf if seconds is None else timeline.playhead + round(seconds * SAMPLES_A_SECOND / FRAME_SAMPLES)
+        while not self._is_stopping and timeline.playhead < end:
+            if self.card.wait_for_room(FRAME_SAMPLES, 0.02):
+                self.step()
+
+    def step(self) -> None:
+        """Plays one frame, or holds; the card has room for it."""
+        self._take_settings()
+        for action in self.board.take_actions():
+            self._act(action)
+        if self._performer is not None:
+            self._performer.hear(self.card.read(), self.transport)
+        slot = self.engine.step()
+        self._tell_problems()
+        if slot is None:
+            self._hold()
+        else:
+            self._play(slot)
+
+    # What people do.
+
+    def _take_settings(self) -> None:
+        settings = self.board.settings
+        values = settings.values
+        if settings.sequence != self._settings.sequence:
+            if values["bpm"] != self._settings.values["bpm"]:
+                self._later.append(lambda frame: self._conductor.set_bpm(values["bpm"], frame))
+            if values["beats_per_bar"] != self.transport.beats_per_bar:
+                self._conductor.set_beats_per_bar(values["beats_per_bar"])
+            self._settings = settings
+            self._styles.ask(settings)
+        if self._performer is not None:
+            frame = self.engine.timeline.playhead
+            plan = self.engine.plan
+            delay = self._performer.round_trip_samples + self.card.queued_samples()
+            delay += (plan.look_ahead + plan.interval + 2) * FRAME_SAMPLES
+            self._performer.set(values, self.transport, frame, delay)
+            self._performer.prompt = self._styles.hear(self._performer.prompt)
+            self._enter()
+        sequence, style = self._styles.latest
+        if sequence != self.engine.sequence or style != self.engine.controls:
+            self.engine.set_controls(style, sequence=sequence)
+
+    def _enter(self) -> None:
+        """During an intro, the mix goes by it and not by the knobs."""
+        levels = self._levels()
+        if self._performer is not None and levels is not None:
+            self._performer.level(gain=levels.input_gain, feedback=levels.feedback)
+
+    def _levels(self) -> intro.Levels | None:
+        """Levels during an intro; None after it, or without one."""
+        beat = self.transport.beat_at(self.engine.timeline.playhead)
+        opening = self.config.intro
+        if opening is None or intro.phase_at(opening, beat) is intro.Phase.PLAYING:
+            return None
+        values = self._settings.values
+        chosen = intro.Levels(values["inject/gain"], values["inject/feedback"], values["volume"], values["metronome"])
+        return intro.levels_at(opening, beat, chosen)
+
+    def _act(self, action: Change) -> None:
+        """Does what was asked for; what cannot be done is said, and the music goes on."""
+        try:
+            self._journal.event(self._stage.written, "action", {"name": action.name, "value": action.value})
+            self._acts()[action.name](action)
+        except KeyError:
+            self._say(f"{action.name}: nothing here does that")
+        except (ValueError, OSError) as error:
+            self._say(f"{action.name}: {error}")
+
+    def _acts(self) -> dict[str, Callable[[Change], None]]:
+        return {
+            "tap": self._tap,
+            "nudge": lambda action: self._later.append(lambda frame: self._conductor.nudge(action.value, frame)),
+            "downbeat": self._downbeat,
+            "snapshot/save": lambda action: self._save(action.value),
+            "snapshot/recall": lambda action: self._recall(action.value),
+            "rewind": lambda action: self._rewind(action.value),
+            "record": lambda action: self._stage.record(action.value),
+            "record/stop": lambda action: self._stage.stop_recording(),
+            "panic": lambda action: self._panic(),
+            "calibrate": lambda action: self._say("calibrate before playing: mrtpy live --calibrate"),
+            "quit": lambda action: self.stop(),
+        }
+
+    def _tap(self, action: Change) -> None:
+        sample = self._heard_at(action)
+
+        def tap(frame: int) -> None:
+            bpm = self._conductor.tap(sample, frame)
+            if bpm is not None:
+                self.board.set("bpm", bpm, source="tap")
+                self._settings = self.board.settings  # it is so already; nothing is to be done about it
+                self._styles.ask(self._settings)
+
+        self._later.append(tap)
+
+    def _downbeat(self, action: Change) -> None:
+        sample = self._heard_at(action)
+        self._later.append(lambda frame: self._conductor.downbeat(sample, frame))
+
+    def _save(self, slot: int) -> None:
+        frame = memory.bar_line_before(self.transport, self._memory.end)
+        self._snapshots[slot] = self._memory.before(frame)
+        self._say(f"snapshot {slot} saved")
+
+    def _recall(self, slot: int) -> None:
+        if slot not in self._snapshots:
+            kept = ", ".join(map(str, sorted(self._snapshots))) or "none"
+            raise ValueError(f"there is no snapshot {slot}; saved: {kept}")
+        self._turn(self._snapshots[slot], f"snapshot {slot}")
+
+    def _rewind(self, bars: int) -> None:
+        frame = memory.bar_line_before(self.transport, self._memory.end, bars=bars)
+        self._turn(self._memory.before(frame), f"{bars} bars back")
+
+    def _turn(self, past: tuple[Frame | None, ...], what: str) -> None:
+        """Goes on from another past at the next bar line that can still change."""
+        unit = memory.bar_line_after(self.transport, self.engine.timeline.frozen_until + 1)
+        self._turn_at(unit, past)
+        self._say(f"{what}: at bar {self.transport.bar_position(unit + 0.5).bar}")
+
+    def _panic(self) -> None:
+        """Starts afresh at once: what was planned is dropped, the sound is faded by a hold."""
+        self.engine.clear()
+        self._turn_at(self.engine.timeline.frozen_until, self._past)
+        self._say("starting afresh")
+
+    def _turn_at(self, unit: int, past: tuple[Frame | None, ...]) -> None:
+        self.engine.turn(unit, past)
+        self._turning_unit = unit
+        self._journal.event(self._stage.written, "turn", {"unit": unit, "past": memory.frames_to_json(past)})
+
+    def _lead(self, frame: int) -> None:
+        """Tempo and place as they are asked for take effect with a request's first frame, so that no frame that was made
+        by the old ones is played by the new."""
+        for change in self._later:
+            change(frame)
+        self._later.clear()
+        if self._master is None or not self._settings.values["midi_clock"]:
+            return
+        ahead = (frame * FRAME_SAMPLES - self._stage.heard_sample()) / SAMPLES_A_SECOND
+        told = self._master(time.perf_counter() + ahead)
+        if told is not None:
+            self._conductor.follow(frame, beat=told[0], bpm=told[1])
+
+    def _heard_at(self, action: Change) -> int:
+        since = max(0.0, time.perf_counter() - action.made_seconds)
+        return self._stage.heard_sample() - round(min(since, 10.0) * SAMPLES_A_SECOND)
+
+    def _note_change(self, change: Change) -> None:
+        """On whatever thread turned the knob."""
+        self.delays.changed(change.sequence, self._clock.now_seconds())
+        data = {"name": change.name, "value": change.value, "sequence": change.sequence, "source": change.source}
+        self._journal.event(self._stage.written, "knob", data)
+
+    # Asking.
+
+    def _prepare(self, request: Request) -> Request:
+        """Completes a request: controls at the last moment, and what the performer played."""
+        self._lead(request.start)
+        values = self._settings.values
+        is_coarse = self._planner.choice.is_coarse
+        conditioning = Conditioning(
+            temperature=values["temperature"],
+            top_k=values["top_k"],
+            guidance_weight=values["guidance"],
+            input_guidance_weight=0.0 if is_coarse else values["input_guidance"],
+            style=request.controls,
+            transport=self.transport.without_past(request.start),
+        )
+        heard = None
+        if self._performer is not None and (is_coarse or request.start == self._turning_unit):
+            self._performer.turn(request.start)
+        if self._performer is not None and not is_coarse:
+            heard = self._make_mix(self._mix(request.start))
+        return request._replace(controls=conditioning, heard=heard)
+
+    def _mix(self, start: int) -> Mix:
+        """What the model hears up to a request's start. The last frame's sound depends on the one to come: for now it is
+        taken as if the sound were held."""
+        assert self._performer is not None
+        self._render_until(start)
+        last = self.engine.timeline.at(start - 1) if start > self.engine.timeline.playhead else None
+        if last is not None:
+            self._performer.play((start - 1) * FRAME_SAMPLES, self._sound.peek([last.payload]))
+        return self._performer.mix(start, played_until_frame=start - 1)
+
+    def _take_response(self, response: Response) -> None:
+        request = response.request
+        if response.error:
+            return
+        seconds = response.done_seconds - response.taken_seconds
+        context = None if request.heard is None else getattr(self._generator, "heard_context", None)
+        self._journal.request(self._stage.written, request, context)
+        self.delays.taken(request.sequence, response.taken_seconds)
+        self._busy.append((seconds, self.engine.plan.interval * self.engine.plan.unit_seconds))
+        programs = sorted(self._planner_config.cost_seconds)
+        length = next((known for known in programs if known >= request.length), request.length)
+        before = self._planner.choice
+        self._planner, choice = planner.step(self._planner_config, self._planner, length, seconds)
+        if choice.plan != before.plan:
+            self.engine.replan(choice.plan)
+        if choice.is_coarse != self._sound.is_coarse:
+            self._sound.is_coarse = choice.is_coarse
+            self._journal.event(self._stage.written, "coarse", {"unit": self._rendered, "is_coarse": choice.is_coarse})
+        if choice.message and choice.step != before.step:
+            self._say(choice.message)
+
+    # Sounding.
+
+    def _play(self, slot: Slot) -> None:
+        """Writes the sound that this frame completes: that of the frame before."""
+        timeline = self.engine.timeline
+        unit = timeline.playhead - 1
+        # A few frames each time, so that the card is never kept waiting for a whole hop's sound.
+        ahead = min(timeline.frozen_until, self._rendered + RENDER_FRAMES)
+        self._render_until(max(ahead, unit + 1), first=slot)
+        self._journal.play(self._stage.written, unit, slot)
+        self._memory.add(slot.payload)
+        values, levels = self._settings.values, self._levels()
+        self._stage.play(
+            self._frames.popleft(),
+            (unit - 1) * FRAME_SAMPLES,
+            self.transport,
+            volume=values["volume"] if levels is None else levels.model_volume,
+            click=values["metronome"] if levels is None else levels.metronome,
+        )
+        queued = self.card.queued_samples() / SAMPLES_A_SECOND
+        now, device = self._clock.now_seconds(), self.card.status.output_delay_seconds
+        self.delays.played(slot.sequence, now, buffer_seconds=queued, device_seconds=device)
+        if unit < START_FRAMES:
+            self._early_underruns = self._stage.underruns
+        if self.config.checkpoint_path is not None and timeline.playhead % CHECKPOINT_FRAMES == 0:
+            self._checkpoint()
+
+    def _hold(self) -> None:
+        """Nothing to play: bridges what the card needs, and no more."""
+        if self._stage.needs_bridging():
+            self._stage.bridge()
+        else:
+            self._clock.wait_until(self._clock.now_seconds() + 0.002)
+
+    def _render_until(self, end: int, *, first: Slot | None = None) -> None:
+        """Makes the sound of the frozen frames up to `end`; `first` is the one that has just been played."""
+        begin = self._rendered
+        if end <= begin:
+            return
+        slots = [] if first is None or begin >= self.engine.timeline.playhead else [first]
+        slots += [self.engine.timeline.at(unit) for unit in range(begin + len(slots), end)]
+        frames = [slot.payload for slot in slots if slot is not None]
+        samples = self._sound.render(frames)
+        self._frames.extend(samples.reshape(len(frames), FRAME_SAMPLES, 2))
+        if self._performer is not None:
+            self._performer.play((begin - 1) * FRAME_SAMPLES, samples)
+        self._rendered = end
+
+    def _checkpoint(self) -> None:
+        path, end = self.config.checkpoint_path, self.engine.timeline.playhead
+        assert path is not None
+        noted = memory.Checkpoint(
+            past=self._memory.before(self._memory.end),
+            settings=dict(self._settings.values),
+            beat=self.transport.beat_at(end) % self.transport.beats_per_bar,
+            bpm=self.transport.bpm_at(end),
+        )
+        self._journal.later(lambda: memory.write_checkpoint(path, noted))
+
+    def _say(self, message: str) -> None:
+        self._message = message
+        self._journal.event(self._stage.written, "message", {"text": message})
+
+    def _tell_problems(self) -> None:
+        """Says once what is wrong with card, log or model."""
+        problem = self.card.status.problem or ""
+        if not problem and self._journal.log is not None:
+            problem = self._journal.log.problem or ""
+        problem = problem or self._styles.problem or ""
+        if not problem and self.engine.faults:
+            problem = self.engine.faults[-1].message
+        if problem != self._problem_told:
+            self._problem_told = problem
+            if problem:
+                self._say(problem)
