@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +29,7 @@ def register(commands: Any) -> None:
         "live",
         help="play live: steer the music while it plays",
         description="Plays endless music and takes typed prompts, keys, OSC, MIDI and a performer's sound while it does.",
-        epilog='example: mrtpy live --prompt "lofi hip hop" --prompt techno:0 --osc 9000 --record take.flac',
+        epilog='example: mrtpy live --prompt "lofi hip hop" --prompt techno:0 --osc --record take.flac',
         allow_abbrev=False,
     )
     music = parser.add_argument_group("music")
@@ -61,11 +63,11 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--rate", type=int, help="sample rate of the device (default: 48000 if it can)")
     devices.add_argument("--block", type=int, default=512, help="samples the driver asks for at once (default 512)")
     devices.add_argument("--buffer", type=float, default=0.1, help="seconds of sound in front of the device (default 0.1)")
-    devices.add_argument("--latency", choices=("low", "high"), default="high", help="what the driver is asked for")
+    devices.add_argument("--latency", default="high", help="what the driver is asked for: low, high or seconds")
     devices.add_argument("--calibrate", action="store_true", help="measure the input's round trip with a sweep first")
     devices.add_argument("--round-trip", type=float, metavar="SECONDS", help="the round trip, if it is known")
     devices.add_argument("--intro-loops", type=int, metavar="N", help="loops the performer plays before the model joins")
-    devices.add_argument("--osc", type=int, nargs="?", const=9000, metavar="PORT", help="listen for OSC (default port 9000)")
+    devices.add_argument("--osc", type=int, nargs="?", const=7400, metavar="PORT", help="listen for OSC (default port 7400)")
     devices.add_argument("--osc-host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     devices.add_argument("--midi", metavar="PORT", help="MIDI input: part of its name; knobs and clock")
     devices.add_argument("--midi-map", type=Path, metavar="JSON", help="what the dials turn; learned ones are saved")
@@ -101,12 +103,16 @@ def run(arguments: argparse.Namespace) -> int:
         config = live_setup.config_of(arguments, round_trip, resumed)
         midi = live_setup.open_midi(arguments, board, stack)
         playing = performance.Performance(model, card, board, ready, config=config, clock=clock, master=midi)
-        stack.callback(playing.close)
+        ended: list[bool] = []
+        stack.callback(lambda: ended.append(playing.close()))
         live_setup.open_osc(arguments, board, playing, stack)
         with _until_interrupted(playing), _front(arguments, board, playing):
             _play(arguments, board, playing, moves)
     report = _report(arguments, playing, config.log_path)
     emit(arguments, report, _lines(report))
+    if not all(ended):  # a model that hangs cannot be ended, and would take the interpreter down noisily
+        sys.stdout.flush()
+        os._exit(0)
     return 0
 
 

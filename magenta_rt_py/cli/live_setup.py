@@ -51,7 +51,7 @@ def open_card(arguments: argparse.Namespace, clock: Any) -> Card:
                 sample_rate=arguments.rate,
                 block_samples=arguments.block,
                 buffer_samples=buffer_samples,
-                latency=arguments.latency,
+                latency=_latency(arguments.latency),
             )
         )
     if arguments.inject is None:
@@ -60,6 +60,15 @@ def open_card(arguments: argparse.Namespace, clock: Any) -> Card:
 
     sound = audio.to_stereo_48k(audio.read(arguments.inject))
     return PlayedAlong(card, np.ascontiguousarray(sound, np.float32))
+
+
+def _latency(text: str) -> str | float:
+    if text in ("low", "high"):
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"--latency is {text!r}; give low, high or seconds") from error
 
 
 def _device(text: str | None) -> str | int | None:

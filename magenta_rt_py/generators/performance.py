@@ -41,6 +41,8 @@ HORIZONS = (10, 15, 20, 25)
 SHORT_SECONDS = 0.2
 """A short request takes about so long: longer ones bring more backup, shorter ones a shorter delay."""
 STYLE_SECONDS = 30.0
+CLOSING_SECONDS = 5.0
+"""A request that has not come back so long after the end of the music is given up."""
 
 
 class Ready(NamedTuple):
@@ -69,6 +71,7 @@ class Performance:
         config: SessionConfig,
         clock: Clock | None = None,
         master: Master | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Ready to `session.run`.
 
@@ -80,6 +83,7 @@ class Performance:
           config: how the performance is set up.
           clock: None is the wall clock; a virtual one renders offline, with the measured round trips.
           master: a clock to follow.
+          now: seconds in which it is asked; with a virtual clock, that clock's `now_seconds`.
         """
         time_source = clock or WallClock()
         costs = ready.planner.cost_seconds
@@ -104,14 +108,22 @@ class Performance:
             config=config,
             header={"bundle": bundle_name(model), "version": __version__, "lengths": list(ready.lm.lengths)},
             master=master,
+            now=now,
         )
         self.desk.wait(STYLE_SECONDS)
 
-    def close(self) -> None:
-        """Completes log and recording, and lets the device go."""
+    def close(self) -> bool:
+        """Completes log and recording, and lets the device go.
+
+        Returns:
+          whether the model's thread has ended; it has not if the model hangs.
+        """
         self.session.close()
         self.desk.close()
+        if isinstance(self._worker, ThreadWorker):
+            return self._worker.close(timeout_seconds=CLOSING_SECONDS)
         self._worker.close()
+        return True
 
 
 def get_ready(

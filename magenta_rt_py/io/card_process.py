@@ -27,6 +27,8 @@ __all__ = ["main"]
 POLL_SECONDS = 0.05
 SILENT_POLLS = 20
 """A driver that has not called for so many polls (1 s) is lost. Polls, not time: a machine that slept is forgiven."""
+FIRST_SILENT_POLLS, SETTLING_POLLS = 60, 120
+"""The same for the first 6 s: sound servers call a few times and then may pause for two seconds."""
 LAST_BLOCKS = 3
 """Driver's calls in which the sound fades at the end."""
 EXIT_SECONDS = 1.0
@@ -68,18 +70,20 @@ def _watch_engine(ending: threading.Event) -> None:
 def _attend(memory: CardMemory, opened: OpenStreams, ending: threading.Event) -> None:
     """Watches over the driver until the end."""
     parent = os.getppid()
-    calls, silent = 0, 0
+    calls, silent, polls = 0, 0, 0
     while not ending.wait(POLL_SECONDS) and os.getppid() == parent:
         memory.add(Field.HEARTBEATS)
         before, calls = calls, memory.get(Field.CALLBACKS)
         silent = 0 if calls > before else silent + 1
+        polls += min(calls, 1)
+        most = FIRST_SILENT_POLLS if polls < SETTLING_POLLS else SILENT_POLLS
         is_running = memory.get(Field.STATE) == CardState.RUNNING
         if calls and not is_running:
             memory.set(Field.STATE, CardState.RUNNING)
         if not all(stream.active for stream in opened.streams):
             _give_up(memory, CardState.LOST if is_running else CardState.FAILED, "the driver has stopped")
-        if is_running and silent >= SILENT_POLLS:
-            _give_up(memory, CardState.LOST, f"the driver has not asked for sound for {SILENT_POLLS * POLL_SECONDS:g} s")
+        if is_running and silent >= most:
+            _give_up(memory, CardState.LOST, f"the driver has not asked for sound for {most * POLL_SECONDS:g} s")
 
 
 def _close(memory: CardMemory, opened: OpenStreams) -> None:

@@ -36,7 +36,7 @@ class Journal:
 
     Attributes:
       log: the file, with its problem if it has one.
-      problem: what went wrong last in other work (`later`), in one line; None if all is well.
+      problem: what went wrong in the last of other work (`later`), in one line; None if all is well.
     """
 
     def __init__(self, path: str | os.PathLike | None, header: Mapping[str, Any]) -> None:
@@ -66,8 +66,10 @@ class Journal:
         def do() -> None:
             try:
                 work()
+                self.problem = None
             except Exception as error:
-                self.problem = f"could not be written, the music goes on: {type(error).__name__}: {error}"
+                what = " ".join(str(error).split())[:300]
+                self.problem = f"a file could not be written, the music goes on: {type(error).__name__}: {what}"
 
         self._work.put(do)
 

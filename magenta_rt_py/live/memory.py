@@ -63,7 +63,7 @@ def bar_line_before(transport: Transport, frame: float | int, *, bars: int = 0) 
 
 def bar_line_after(transport: Transport, frame: float | int) -> int:
     """The frame in which the first bar line not before `frame` lies."""
-    return math.ceil(transport.next_bar(frame) - 1e-6)
+    return math.ceil(transport.next_bar(float(frame)) - 1e-6)
 
 
 class Checkpoint(NamedTuple):

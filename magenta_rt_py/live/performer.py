@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from magenta_rt_py.live import alignment, injection, live_prompt, loops
 from magenta_rt_py.live.card import Captured
+from magenta_rt_py.live.output import LOUDEST_INPUT
 from magenta_rt_py.live.transport import Transport
 
 __all__ = ["Performer"]
@@ -79,7 +80,7 @@ class Performer:
             if block.opening != self._opening:
                 continue
             for part in alignment.place(self._alignment, block.device_start, len(block.samples)):
-                samples = np.nan_to_num(block.samples[part.first : part.last], posinf=0.0, neginf=0.0)
+                samples = _numbers(block.samples[part.first : part.last])
                 where = np.arange(part.stream_start, part.stream_start + len(samples)) / FRAME_SAMPLES
                 self._loops, offsets = loops.step(self._loops, transport.beats(where))
                 self._injection = injection.hear(self._injection, part.stream_start, samples, offsets)
@@ -88,7 +89,7 @@ class Performer:
 
     def play(self, start_sample: int, samples: Float[np.ndarray, "samples 2"]) -> None:
         """The model's own sound, surely to be played from a stream sample on."""
-        self._injection = injection.play(self._injection, start_sample, samples)
+        self._injection = injection.play(self._injection, start_sample, _numbers(samples))
 
     def wrote(self, opening: int, stream_start: int | None, samples: int) -> None:
         """Samples were written to the card: which part of the stream they are, None for a concealment."""
@@ -116,3 +117,8 @@ class Performer:
     def level(self, *, gain: float, feedback: float) -> None:
         """Overrides the knobs of the mix during an intro."""
         self._settings = dataclasses.replace(self._settings, input_gain=gain, feedback=feedback)
+
+
+def _numbers(samples: Float[np.ndarray, "samples 2"]) -> Float[np.ndarray, "samples 2"]:
+    """The samples, silent where they are no finite numbers, and none so loud that it would upset the encoder."""
+    return np.clip(np.nan_to_num(samples, posinf=0.0, neginf=0.0), -LOUDEST_INPUT, LOUDEST_INPUT)

@@ -21,12 +21,14 @@ from magenta_rt_py.live.frame import Conditioning, Frame, frames_from_json
 from magenta_rt_py.live.generator import Generator, Request
 from magenta_rt_py.live.journal import unpack_codes
 from magenta_rt_py.live.session_parts import Sound
-from magenta_rt_py.live.stage import FRAME_SAMPLES
+from magenta_rt_py.live.stage import FRAME_SAMPLES, is_playable, sound_of
 from magenta_rt_py.live.timeline import Origin
 
 __all__ = ["Script", "Verdict", "play", "read_script", "verify"]
 
 CONTEXT_FRAMES = 250
+KEPT_ANSWERS = 300
+"""Answers that are remembered: more than ten seconds can be made of."""
 
 
 class Take(NamedTuple):
@@ -71,14 +73,22 @@ def read_script(path: str | os.PathLike) -> Script:
     """Reads a log; one that a crash cut short gives what it has.
 
     Raises:
-      ValueError: the file is no log of a session.
+      ValueError: the file is no log of a session, or an event in it is damaged.
     """
     header = event_log.read_header(path)
     if "past" not in header:
         raise ValueError(f"{path}: an event log, but not of a session; give one that `mrtpy live --log` wrote")
+    try:
+        return _order(header, event_log.read_events(path))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: damaged, an event lacks what a replay needs ({what}); give another log") from error
+
+
+def _order(header: dict[str, Any], events: Iterator[event_log.Event]) -> Script:
     script = Script(header, {}, [], [Origin(0, frames_from_json(header["past"]))], [], [], [])
     turned = 0
-    for sample, kind, data in event_log.read_events(path):
+    for sample, kind, data in events:
         if kind == "request":
             script.requests[data["number"]] = data
         elif kind == "play":
@@ -116,12 +126,9 @@ def play(
     state = output.init_state(config, volume=0.0)
     answers: dict[int, list[Frame]] = {}
     written, outputs, volume = 0, list(script.outputs), 1.0
-    for unit, take in _units(script):
-        _answer(script, generator, answers, take, unit, make_heard)
-        for at_unit, is_coarse in script.coarse:
-            if at_unit == unit:
-                sound.is_coarse = is_coarse
-        samples = sound.render([answers[take.request][take.index]])
+
+    def bridges() -> Iterator[Float[np.ndarray, "samples 2"]]:
+        nonlocal state, written, volume
         while outputs and outputs[0][0] <= written:
             _, volume, missing = outputs.pop(0)
             if missing:
@@ -129,9 +136,18 @@ def play(
                 state, bridged = output.step(config, state, hole, np.zeros(missing, bool), volume=volume)
                 written += missing
                 yield bridged
-        state, heard = output.step(config, state, samples, np.ones(FRAME_SAMPLES, bool), volume=volume)
+
+    for unit, take in _units(script):
+        _answer(script, generator, answers, take, unit, make_heard)
+        for at_unit, is_coarse in script.coarse:
+            if at_unit == unit:
+                sound.is_coarse = is_coarse
+        samples, _ = sound_of(sound.render, [answers[take.request][take.index]])
+        yield from bridges()
+        state, heard = output.step(config, state, samples, is_playable(samples), volume=volume)
         written += len(heard)
         yield heard
+    yield from bridges()
 
 
 def verify(script: Script, pieces: Iterator[Float[np.ndarray, "samples 2"]]) -> Verdict:
@@ -195,8 +211,9 @@ def _answer(
         heard=None if heard is None else make_heard(unpack_codes(heard)),
     )
     answers[take.request] = list(generator.generate(request))
-    for number in [number for number in answers if number < take.request - 100]:
-        del answers[number]
+    # By count, not by number: a model that failed for a while leaves thousands of numbers without an answer.
+    while len(answers) > KEPT_ANSWERS:
+        del answers[next(iter(answers))]
 
 
 def _history(script: Script, answers: dict[int, list[Frame]], start: int, number: int) -> tuple[Frame | None, ...]:

@@ -16,6 +16,7 @@ Stateful shell. It knows the model by `Generator` and `Sound` only.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,17 +28,19 @@ from jaxtyping import Float
 from magenta_rt_py.live import intro, memory, planner
 from magenta_rt_py.live.board import Board, Change
 from magenta_rt_py.live.card import Card
+from magenta_rt_py.live.card_guard import CardGuard
+from magenta_rt_py.live.checked import Checked
 from magenta_rt_py.live.clock import Clock
 from magenta_rt_py.live.conductor import Conductor
 from magenta_rt_py.live.delay import DelayMeter
-from magenta_rt_py.live.engine import Engine
+from magenta_rt_py.live.engine import STALLED_SECONDS, Engine
 from magenta_rt_py.live.frame import Conditioning, Frame
 from magenta_rt_py.live.generator import Generator, Request
 from magenta_rt_py.live.injection import Mix
 from magenta_rt_py.live.journal import Journal
 from magenta_rt_py.live.performer import Performer
 from magenta_rt_py.live.session_parts import Master, SessionConfig, SessionStatus, Sound, Styles
-from magenta_rt_py.live.stage import FRAME_SAMPLES, SAMPLES_A_SECOND, Stage
+from magenta_rt_py.live.stage import FRAME_SAMPLES, SAMPLES_A_SECOND, Stage, sound_of
 from magenta_rt_py.live.timeline import Slot
 from magenta_rt_py.live.transport import Transport
 from magenta_rt_py.live.worker import Response, Worker
@@ -46,8 +49,11 @@ __all__ = ["Session"]
 
 RENDER_FRAMES = 4
 """Sound that is made at once, ahead of its time."""
+PUBLISH_STEPS = 2
 CHECKPOINT_FRAMES = 125
 """A checkpoint every 5 s."""
+RECOVERY_ANSWERS = 5
+"""Good answers after which a model that failed is believed again."""
 START_FRAMES = 250
 """The start, 10 s, is told apart in counts of underruns."""
 
@@ -76,6 +82,7 @@ class Session:
         config: SessionConfig | None = None,
         header: dict[str, Any] | None = None,
         master: Master | None = None,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Ready to run.
 
@@ -93,16 +100,18 @@ class Session:
           config: how the performance is set up.
           header: what else the log's header says: bundle, versions.
           master: a clock to follow when the knob says so.
+          now: seconds in which `master` is asked; on a virtual clock, that clock's.
         """
         self.config = config or SessionConfig()
-        self.board, self.card, self.delays = board, card, DelayMeter()
+        self.board, self.card, self.delays = board, CardGuard(card, clock), DelayMeter()
         self._sound, self._styles, self._clock, self._master = sound, styles, clock, master
+        self._now = now
         self._generator = generator
         self._planner_config = planner_config
         self._planner = planner.init_state(planner_config)
         self.engine = Engine(
             self._planner.choice.plan,
-            generator,
+            Checked(generator, levels=next((len(frame.codes) for frame in past if frame is not None), None)),
             worker,
             clock,
             prepare=self._prepare,
@@ -126,11 +135,15 @@ class Session:
         self._frames: deque[Float[np.ndarray, "samples 2"]] = deque()
         self._is_stopping, self._early_underruns = False, 0
         self._busy: deque[tuple[float, float]] = deque(maxlen=40)
-        self._message, self._problem_told = self._planner.choice.message, ""
+        self._message = self._planner.choice.message
+        self._told: dict[str, str | None] = {}
+        self._faults_told: set[str] = set()
+        self._last_fault: Any = None
+        self._good_answers, self._sound_problem = math.inf, None
         shown = {"seed": self.config.seed, "past": memory.frames_to_json(past), **(header or {})}
         self._journal = Journal(self.config.log_path, shown)
         self._stage = Stage(
-            card,
+            self.card,
             self._journal,
             performer=self._performer,
             record_folder=self.config.record_folder,
@@ -138,6 +151,7 @@ class Session:
         )
         self._unlisten = board.listen(self._note_change)
         styles.ask(self._settings)
+        self._status, self._steps = self._look(), 0
         if self.config.record_path is not None:
             self._stage.record(str(self.config.record_path))
 
@@ -168,33 +182,8 @@ class Session:
 
     @property
     def status(self) -> SessionStatus:
-        """How it is going; cheap, and approximate while the player runs."""
-        plan, timeline = self.engine.plan, self.engine.timeline
-        heard = self._stage.heard_sample() / FRAME_SAMPLES
-        position = self.transport.bar_position(heard)
-        busy = list(self._busy)
-        spent = sum(seconds for seconds, _ in busy)
-        end = timeline.playhead
-        while end < timeline.playhead + 100 and timeline.at(end) is not None:
-            end += 1
-        return SessionStatus(
-            seconds=self.seconds,
-            bar=position.bar,
-            beat=position.beat,
-            bpm=self.transport.bpm_at(heard),
-            rtf=sum(made for _, made in busy) / spent if spent else float("nan"),
-            buffer_seconds=self.card.queued_samples() / SAMPLES_A_SECOND,
-            backup_seconds=(end - timeline.playhead) * plan.unit_seconds,
-            underruns=self._stage.underruns,
-            missing_samples=self._stage.missing_samples,
-            delay_seconds=self.delays.median_seconds,
-            peak=self._stage.peak,
-            step=self._planner.choice.step,
-            hop_seconds=plan.interval * plan.unit_seconds,
-            message=self._message,
-            recording=self._stage.recording,
-            card=self.card.status,
-        )
+        """How it is going, a tenth of a second ago at most."""
+        return self._status
 
     def stop(self) -> None:
         """Ends `run` after the frame that is being played."""
@@ -207,17 +196,25 @@ class Session:
         self._journal.end(self._stage.written, self.engine.timeline.playhead)
         self._journal.close()
 
-    def run(self, seconds: float | None = None) -> None:
+    def run(self, seconds: float | None = None, *, patience_seconds: float = math.inf) -> None:
         """Plays, until `stop` or for so many seconds of music.
 
         Args:
           seconds: of music; None plays on.
+          patience_seconds: on the session's clock; returns when the music has stood still for so long.
         """
         timeline = self.engine.timeline
         end = math.inf if seconds is None else timeline.playhead + round(seconds * SAMPLES_A_SECOND / FRAME_SAMPLES)
+        playhead, moved_seconds = timeline.playhead, self._clock.now_seconds()
         while not self._is_stopping and timeline.playhead < end:
             if self.card.wait_for_room(FRAME_SAMPLES, 0.02):
                 self.step()
+            now = self._clock.now_seconds()
+            if timeline.playhead > playhead:
+                playhead, moved_seconds = timeline.playhead, now
+            elif now - moved_seconds > patience_seconds:
+                break
+        self._status = self._look()
 
     def step(self) -> None:
         """Plays one frame, or holds; the card has room for it."""
@@ -232,6 +229,9 @@ class Session:
             self._hold()
         else:
             self._play(slot)
+        self._steps += 1
+        if self._steps % PUBLISH_STEPS == 0:
+            self._status = self._look()
 
     # What people do.
 
@@ -355,7 +355,7 @@ class Session:
         if self._master is None or not self._settings.values["midi_clock"]:
             return
         ahead = (frame * FRAME_SAMPLES - self._stage.heard_sample()) / SAMPLES_A_SECOND
-        told = self._master(time.perf_counter() + ahead)
+        told = self._master(self._now() + ahead)
         if told is not None:
             self._conductor.follow(frame, beat=told[0], bpm=told[1])
 
@@ -398,14 +398,16 @@ class Session:
         self._render_until(start)
         last = self.engine.timeline.at(start - 1) if start > self.engine.timeline.playhead else None
         if last is not None:
-            self._performer.play((start - 1) * FRAME_SAMPLES, self._sound.peek([last.payload]))
+            samples, _ = sound_of(self._sound.peek, [last.payload])
+            self._performer.play((start - 1) * FRAME_SAMPLES, samples)
         return self._performer.mix(start, played_until_frame=start - 1)
 
     def _take_response(self, response: Response) -> None:
         request = response.request
+        seconds = response.done_seconds - response.taken_seconds
+        self._count_answer(is_good=not response.error and seconds <= STALLED_SECONDS)
         if response.error:
             return
-        seconds = response.done_seconds - response.taken_seconds
         context = None if request.heard is None else getattr(self._generator, "heard_context", None)
         self._journal.request(self._stage.written, request, context)
         self.delays.taken(request.sequence, response.taken_seconds)
@@ -464,7 +466,7 @@ class Session:
         slots = [] if first is None or begin >= self.engine.timeline.playhead else [first]
         slots += [self.engine.timeline.at(unit) for unit in range(begin + len(slots), end)]
         frames = [slot.payload for slot in slots if slot is not None]
-        samples = self._sound.render(frames)
+        samples, self._sound_problem = sound_of(self._sound.render, frames)
         self._frames.extend(samples.reshape(len(frames), FRAME_SAMPLES, 2))
         if self._performer is not None:
             self._performer.play((begin - 1) * FRAME_SAMPLES, samples)
@@ -485,15 +487,64 @@ class Session:
         self._message = message
         self._journal.event(self._stage.written, "message", {"text": message})
 
+    def _look(self) -> SessionStatus:
+        """How it is going; on the player's thread, others read what it publishes."""
+        plan, timeline = self.engine.plan, self.engine.timeline
+        heard = self._stage.heard_sample() / FRAME_SAMPLES
+        position = self.transport.bar_position(heard)
+        busy = list(self._busy)
+        spent = sum(seconds for seconds, _ in busy)
+        end = timeline.playhead
+        while end < timeline.playhead + 100 and timeline.at(end) is not None:
+            end += 1
+        return SessionStatus(
+            seconds=self.seconds,
+            bar=position.bar,
+            beat=position.beat,
+            bpm=self.transport.bpm_at(heard),
+            rtf=sum(made for _, made in busy) / spent if spent else float("nan"),
+            buffer_seconds=self.card.queued_samples() / SAMPLES_A_SECOND,
+            backup_seconds=(end - timeline.playhead) * plan.unit_seconds,
+            underruns=self._stage.underruns,
+            missing_samples=self._stage.missing_samples,
+            delay_seconds=self.delays.median_seconds,
+            peak=self._stage.peak,
+            step=self._planner.choice.step,
+            hop_seconds=plan.interval * plan.unit_seconds,
+            message=self._message,
+            recording=self._stage.recording,
+            card=self.card.status,
+        )
+
     def _tell_problems(self) -> None:
-        """Says once what is wrong with card, log or model."""
-        problem = self.card.status.problem or ""
-        if not problem and self._journal.log is not None:
-            problem = self._journal.log.problem or ""
-        problem = problem or self._styles.problem or ""
-        if not problem and self.engine.faults:
-            problem = self.engine.faults[-1].message
-        if problem != self._problem_told:
-            self._problem_told = problem
-            if problem:
+        """Says once what is wrong with card, disk, prompts or model: each for itself, none hides another."""
+        log = self._journal.log
+        found = {
+            "card": self.card.status.problem,
+            "log": None if log is None else log.problem,
+            "disk": self._journal.problem,
+            "prompts": self._styles.problem,
+            "sound": self._sound_problem,
+        }
+        for source, problem in found.items():
+            if problem is not None and problem != self._told.get(source):
                 self._say(problem)
+            self._told[source] = problem
+        fault = self.engine.faults[-1] if self.engine.faults else None
+        if fault is None or fault is self._last_fault:
+            return
+        self._last_fault = fault
+        kind = re.sub(r"\d+", "", fault.message)  # a model that fails again and again is one fault
+        if kind not in self._faults_told:
+            self._faults_told.add(kind)
+            self._say(fault.message)
+
+    def _count_answer(self, *, is_good: bool) -> None:
+        """A model that failed or hung is believed again after some good answers; until then it is not talked about."""
+        if not is_good:
+            self._good_answers = 0
+            return
+        self._good_answers += 1
+        if self._good_answers == RECOVERY_ANSWERS:
+            self._faults_told.clear()
+            self._say("the model answers again")

@@ -1,31 +1,57 @@
 """Stage: what is made goes out: through the output stage to the card, the recorder, and the journal's checksum.
 
-It knows which stream sample every written sample is, and so what is heard now. Stateful; the player's thread uses it.
+It knows which stream sample every written sample is, and so what is heard now. Samples that are no numbers are bridged as
+if they were missing. A card that was opened anew fades in. Stateful; the player's thread uses it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from magenta_rt_py.live import metronome, output
 from magenta_rt_py.live.card import Card
+from magenta_rt_py.live.frame import Frame
 from magenta_rt_py.live.journal import Journal
 from magenta_rt_py.live.performer import Performer
 from magenta_rt_py.live.recorder import Recorder
 from magenta_rt_py.live.transport import Transport
 
-__all__ = ["FRAME_SAMPLES", "HOLD_SAMPLES", "SAMPLES_A_SECOND", "Stage"]
+__all__ = ["FRAME_SAMPLES", "HOLD_SAMPLES", "SAMPLES_A_SECOND", "Stage", "is_playable", "sound_of"]
 
 FRAME_SAMPLES = 1920
 SAMPLES_A_SECOND = 48_000
 HOLD_SAMPLES = 480
 """A concealment is made in steps of 10 ms, so that the music comes back soon."""
+RETURN_SAMPLES = 960
+"""A card that is back fades in over 20 ms."""
+
+
+def sound_of(
+    make: Callable[[Sequence[Frame]], Float[np.ndarray, "samples 2"]], frames: Sequence[Frame]
+) -> tuple[Float[np.ndarray, "samples 2"], str | None]:
+    """Sound of frames; NaN where it cannot be made, and why in one line (None: it can)."""
+    shape = (len(frames) * FRAME_SAMPLES, 2)
+    try:
+        samples = make(frames)
+        if samples.shape != shape:
+            raise ValueError(f"{samples.shape} samples, expected {shape}")
+    except Exception as error:  # a broken decoder must not end the music
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return np.full(shape, np.nan, np.float32), f"the model's sound fails ({reason}); it fades until it is back"
+    if np.isfinite(samples).all():
+        return samples, None
+    return samples, "the model's sound fails (samples that are no numbers); it fades until it is back"
+
+
+def is_playable(samples: Float[np.ndarray, "samples 2"]) -> Bool[np.ndarray, "samples"]:
+    """Which samples can be played: those that are finite numbers."""
+    return np.isfinite(samples).all(axis=1)
 
 
 class Stage:
@@ -35,7 +61,6 @@ class Stage:
       written: samples so far, concealments among them.
       has_sounded: whether anything has gone out.
       peak: of the last piece, 0 .. 1.
-      recording: file that is being recorded to; None if none is.
     """
 
     def __init__(
@@ -57,8 +82,9 @@ class Stage:
           on_problem: told why a recording stopped.
         """
         self.written, self.has_sounded, self.peak = 0, False, 0.0
-        self.recording: str | None = None
         self._card, self._journal, self._performer = card, journal, performer
+        self._opening, self._returned = card.opening, RETURN_SAMPLES
+        self._recording: str | None = None
         self._record_folder, self._on_problem = record_folder, on_problem
         self._config = output.OutputConfig()
         self._output = output.init_state(self._config, volume=0.0)
@@ -66,6 +92,12 @@ class Stage:
         self._volume = float("nan")
         self._stream_end = -FRAME_SAMPLES - self._config.delay_samples
         self._recorder: Recorder | None = None
+
+    @property
+    def recording(self) -> str | None:
+        """File that is being recorded to; None if none is."""
+        recorder = self._recorder
+        return self._recording if recorder is not None and recorder.status.is_recording else None
 
     @property
     def underruns(self) -> int:
@@ -113,7 +145,7 @@ class Stage:
             bar = transport.beats_per_bar
             self._metronome, cue = metronome.step(self._metronome, beats, level=click, beats_per_bar=bar)
         start = stream_start - self._config.delay_samples
-        self._write(samples, np.ones(len(samples), bool), cue, start)
+        self._write(samples, is_playable(samples), cue, start)
         self._stream_end = start + len(samples)
 
     def bridge(self) -> None:
@@ -128,7 +160,7 @@ class Stage:
         name = path or f"take-{datetime.now():%Y%m%d-%H%M%S}.flac"
         whole = Path(name) if os.path.isabs(name) else self._record_folder / name
         self._recorder = Recorder(whole, on_problem=self._on_problem)
-        self.recording = str(whole)
+        self._recording = str(whole)
 
     def stop_recording(self, *, wait: bool = False) -> None:
         """Completes the recording, if there is one.
@@ -136,7 +168,7 @@ class Stage:
         Args:
           wait: until it is complete; else that happens on the journal's thread.
         """
-        recorder, self._recorder, self.recording = self._recorder, None, None
+        recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
         if wait:
@@ -153,7 +185,7 @@ class Stage:
     ) -> None:
         volume = self._volume if np.isfinite(self._volume) else 0.0
         self._output, main = output.step(self._config, self._output, samples, is_present, volume=volume)
-        self._card.write(main, cue)
+        self._card.write(self._returning(main), cue)
         if self._performer is not None:
             self._performer.wrote(self._card.opening, stream_start, len(main))
         if self._recorder is not None:
@@ -162,3 +194,13 @@ class Stage:
         self.written += len(main)
         self.has_sounded = True
         self.peak = float(np.abs(main).max(initial=0.0))
+
+    def _returning(self, main: Float[np.ndarray, "samples 2"]) -> Float[np.ndarray, "samples 2"]:
+        """What the card gets: after a new opening it rises from silence. What is recorded does not."""
+        if self._card.opening != self._opening:
+            self._opening, self._returned = self._card.opening, 0
+        if self._returned >= RETURN_SAMPLES:
+            return main
+        places = self._returned + 1 + np.arange(len(main))
+        self._returned += len(main)
+        return main * np.minimum(places / RETURN_SAMPLES, 1.0).astype(np.float32)[:, None]

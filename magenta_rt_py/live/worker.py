@@ -51,7 +51,7 @@ class Worker(Protocol):
         """
         ...
 
-    def close(self) -> None:
+    def close(self) -> bool | None:
         """Lets the device go."""
         ...
 
@@ -148,10 +148,18 @@ class ThreadWorker:
         self._busy = False
         return response
 
-    def close(self) -> None:
-        """Ends the thread once its job is done, without waiting for it."""
+    def close(self, *, timeout_seconds: float = 0.0) -> bool:
+        """Ends the thread once its job is done.
+
+        Args:
+          timeout_seconds: how long to wait for that. A process that ends while a model computes may end badly.
+        Returns:
+          whether the thread has ended.
+        """
         self._closed = True
         self._jobs.put(None)
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
 
     def _serve(self) -> None:
         while (task := self._jobs.get()) is not None:

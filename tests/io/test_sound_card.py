@@ -206,7 +206,7 @@ def test_unplugged_and_back(fake_card, tmp_path):
 
 @pytest.mark.parametrize(
     ("how", "words"),
-    [("kill", "exit code -9"), ("stop", "its driver hangs"), ("freeze", "not asked for sound for 1 s")],
+    [("kill", "exit code -9"), ("stop", "its driver hangs"), ("freeze", "not asked for sound for 3 s")],
 )
 def test_a_card_process_that_ends_or_hangs_or_is_silent(fake_card, monkeypatch, how, words):
     monkeypatch.setattr(card_child, "STALE_SECONDS", 1.0 if how == "stop" else 20.0)

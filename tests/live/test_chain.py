@@ -92,7 +92,7 @@ def plans(draw):
     return dataclasses.replace(PLAN, interval=interval, look_ahead=look_ahead, horizon=horizon)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(plans(), st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12))
 def test_answers_within_the_look_ahead_make_the_offline_chain_without_a_gap(plan, shares):
     longest = plan.look_ahead * plan.unit_seconds
@@ -104,7 +104,7 @@ def test_answers_within_the_look_ahead_make_the_offline_chain_without_a_gap(plan
     assert [fault.message for fault in stream.engine.faults] == []
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(plans(), st.lists(st.tuples(st.floats(0.0, 1.5), st.booleans(), st.integers(1, 16)), min_size=1, max_size=12))
 def test_late_failed_and_short_answers_skip_nothing(plan, answers):
     """The stream stands still where there is nothing to play, and goes on from there."""
@@ -142,7 +142,7 @@ def test_other_plans_on_the_way_break_nothing():
     assert len({request.length for request in stream.generator.requests}) > 5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     plans(),
     st.lists(st.floats(0.0, 0.6), min_size=1, max_size=8),
@@ -237,3 +237,16 @@ def filled(until, playhead=0, frozen=0):
 )
 def test_span(timeline, last_start, turning, expected):
     assert chain.span(timeline, PLAN, last_start, turning) == expected
+
+
+@pytest.mark.parametrize("unit", [6, 20])
+@pytest.mark.parametrize("wait", [1, 15])
+def test_a_turn_replaces_one_that_waits(unit, wait):
+    """Also at the very beginning, where the past that the stream began with is still context."""
+    stream = Stream(latency=0.16)
+    stream.play(wait)
+    unit = max(unit, stream.engine.timeline.frozen_until)
+    stream.engine.turn(20, (98,))
+    stream.engine.turn(unit, (99,))
+    stream.play(60)
+    assert stream.values == offline(PAST, 0, unit) + offline((99,), unit, len(stream.values))

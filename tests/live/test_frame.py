@@ -1,0 +1,57 @@
+"""Frames and conditionings go through a file and come back the same to the last bit."""
+
+import json
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magenta_rt_py.live.frame import Conditioning, Frame, frames_from_json, frames_to_json
+from magenta_rt_py.live.transport import TempoPoint, Transport
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+FRAMES = st.none() | st.builds(
+    lambda codes, beat, bpm: Frame(np.array(codes, np.int32), beat, bpm),
+    st.lists(st.integers(-1, 1023), min_size=1, max_size=16),
+    NUMBERS,
+    NUMBERS,
+)
+
+
+def through_a_file(data):
+    return json.loads(json.dumps(data, allow_nan=False).encode())
+
+
+def bits(value):
+    return np.float64(value).tobytes()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(FRAMES, max_size=6))
+def test_frames(frames):
+    back = frames_from_json(through_a_file(frames_to_json(tuple(frames))))
+    assert len(back) == len(frames)
+    for was, now in zip(frames, back):
+        assert (was is None) == (now is None)
+        if was is not None:
+            assert now.codes.dtype == np.int32
+            np.testing.assert_array_equal(now.codes, was.codes)
+            assert (bits(now.beat), bits(now.bpm)) == (bits(was.beat), bits(was.bpm))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.tuples(NUMBERS, NUMBERS, NUMBERS),
+    st.integers(0, 1024),
+    st.none() | st.lists(st.integers(0, 1023), max_size=6).map(tuple),
+    st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(20.0, 400.0)), min_size=1, max_size=4),
+)
+def test_conditioning(weights, top_k, style, points):
+    transport = Transport(points=tuple(TempoPoint(*point) for point in points))
+    was = Conditioning(weights[0], top_k, weights[1], weights[2], style, transport)
+    now = Conditioning.from_json(through_a_file(was.to_json()))
+    assert now == was and type(now.style) is type(was.style)
+    assert [bits(value) for value in (now.temperature, now.guidance_weight, now.input_guidance_weight)] == [
+        bits(value) for value in weights
+    ]
+    assert [bits(value) for point in now.transport.points for value in point] == [bits(v) for point in points for v in point]
