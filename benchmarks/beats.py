@@ -3,13 +3,15 @@
     samples -> onset curve (200 values a second) -> beats, by a tracker that is told the tempo or finds it
                                                  -> score of a grid: do the onsets fall on its eighths and sixteenths?
 
-The curve is the rise of log mel energies, one half of it from below 200 Hz, where kick and bass are. The tracker is
-librosa's (Ellis 2007). No estimator is told where a beat is; those that are told a tempo say so.
+The curve is the rise of log mel energies, a third of it from below 200 Hz, where kick and bass are: chosen on held-out
+renders of the studio, nine genres of three seeds, never on what a model plays. The tracker is librosa's (Ellis 2007). No
+estimator is told where a beat is; those that are told a tempo say so.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +29,8 @@ MEL_BANDS = 40
 MEL_FLOOR = 1e-2
 LOW_HZ = 200.0
 """Below it, a curve of its own."""
+LOW_WEIGHT = 0.5
+"""Of the low curve, beside 1 of the whole."""
 PIECE_SECONDS = 20
 """Sound that is transformed at once, so that five minutes fit in memory."""
 TOLERANCE_SECONDS = 0.07
@@ -77,7 +81,12 @@ def render(genre: str, *, seed: int, bpm: float, seconds: float, stems: tuple[st
     score = dataclasses.replace(score, notes=kept, drums=score.drums if "drums" in stems else ())
     if not score.sounding():
         raise ValueError(f"{genre} of seed {seed} has none of the stems {', '.join(stems)}; give others")
-    return Render(studio.Renderer().render(exact, score), exact.beat_samples)
+    return Render(_renderer().render(exact, score), exact.beat_samples)
+
+
+@functools.cache
+def _renderer() -> studio.Renderer:
+    return studio.Renderer()
 
 
 def onset_curve(samples: Float[np.ndarray, "samples channels"]) -> Float[np.ndarray, "curve"]:
@@ -99,16 +108,16 @@ def onset_curve(samples: Float[np.ndarray, "samples channels"]) -> Float[np.ndar
         spectrum = audio_metrics.magnitudes(part, window_samples=WINDOW_SAMPLES, hop_samples=CURVE_HOP_SAMPLES)
         mels.append(np.log(spectrum @ filters + MEL_FLOOR))
         lows.append(np.log(spectrum[:, 1:low].mean(1) + MEL_FLOOR))
-    high_rises = np.maximum(np.diff(np.concatenate(mels), axis=0), 0.0).mean(1)
+    rises = np.maximum(np.diff(np.concatenate(mels), axis=0), 0.0).mean(1)
     low_rises = np.maximum(np.diff(np.concatenate(lows)), 0.0)
-    return np.maximum(_normal(high_rises) + _normal(low_rises), 0.0).astype(np.float32)
+    return np.maximum(_normal(rises) + LOW_WEIGHT * _normal(low_rises), 0.0).astype(np.float32)
 
 
 def _normal(rises: Float[np.ndarray, "curve"]) -> Float[np.ndarray, "curve"]:
     """Less its moving mean, at deviation 1."""
-    window = np.ones(round(LOCAL_SECONDS * CURVE_HZ))
-    level = np.convolve(rises, window, "same")[: len(rises)] / np.convolve(np.ones(len(rises)), window, "same")[: len(rises)]
-    without = rises - level
+    size = min(len(rises), round(LOCAL_SECONDS * CURVE_HZ))
+    counts = np.convolve(np.ones(len(rises)), np.ones(size), "same")
+    without = rises - np.convolve(rises, np.ones(size), "same") / counts
     return without / (without.std() + 1e-6)
 
 
@@ -156,9 +165,18 @@ def grid_score(curve: Float[np.ndarray, "curve"], beats: Float[np.ndarray, "curv
       curve: from `onset_curve`, any part of it.
       beats: the grid's position at each of its values, in beats.
     """
-    total = float(curve.sum()) + 1e-9
-    harmonics = [float(curve @ np.cos(2.0 * np.pi * harmonic * beats)) / total for harmonic in GRID_HARMONICS]
-    return float(np.mean(harmonics))
+    return float(np.mean([coherence(curve, beats, harmonic) for harmonic in GRID_HARMONICS]))
+
+
+def coherence(curve: Float[np.ndarray, "curve"], beats: Float[np.ndarray, "curve"], harmonic: int) -> float:
+    """Share of the onsets that fall on the lines of a grid, less that between them, -1 .. 1.
+
+    Args:
+      curve: from `onset_curve`.
+      beats: the grid's position at each of its values.
+      harmonic: lines a beat.
+    """
+    return float(curve @ np.cos(2.0 * np.pi * harmonic * beats)) / (float(curve.sum()) + 1e-9)
 
 
 def off_beat(beats: Float[np.ndarray, "found"]) -> Float[np.ndarray, "found"]:

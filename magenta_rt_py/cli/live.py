@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from magenta_rt_py.cli.options import add_bundle_option, check_output
 from magenta_rt_py.cli.report import add_json_option, emit, end_progress, progress
+from magenta_rt_py.errors import MrtError
 
 if TYPE_CHECKING:
     from magenta_rt_py.generators.performance import Performance
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 RECORDING_SUFFIXES = (".flac", ".wav")
 SLICE_SECONDS = 0.2
+PATIENCE_SECONDS = 10.0
+"""Offline, a model that makes nothing for so long is given up; live, it is waited for until somebody stops it."""
 
 
 def register(commands: Any) -> None:
@@ -42,7 +46,7 @@ def register(commands: Any) -> None:
     music.add_argument("--set", action="append", metavar="KNOB=VALUE", default=[], help="any knob of docs/controls.md")
     music.add_argument("--moves", type=Path, metavar="JSON", help="[[seconds, knob, value], ...]")
     music.add_argument("--resume", action="store_true", help="go on from where the last performance was, with its knobs")
-    _add_devices(parser)
+    add_devices(parser)
     kept = parser.add_argument_group("what is kept")
     kept.add_argument("--record", type=Path, metavar="FILE", help="record from the start: .flac or .wav")
     kept.add_argument("--log", type=Path, metavar="FILE", help="event log for mrtpy replay (default: in the user's state)")
@@ -53,7 +57,8 @@ def register(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _add_devices(parser: argparse.ArgumentParser) -> None:
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `live_setup`."""
     devices = parser.add_argument_group("devices")
     devices.add_argument("--device", help='output: part of a name, or an index (mrtpy devices); "none" plays to nothing')
     devices.add_argument("--input", help="input of a performer, likewise")
@@ -62,7 +67,7 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--cue", help="output channels of the metronome, such as 3,4")
     devices.add_argument("--rate", type=int, help="sample rate of the device (default: 48000 if it can)")
     devices.add_argument("--block", type=int, default=512, help="samples the driver asks for at once (default 512)")
-    devices.add_argument("--buffer", type=float, default=0.1, help="seconds of sound in front of the device (default 0.1)")
+    devices.add_argument("--buffer", type=float, default=0.12, help="seconds of sound in front of the device (default 0.12)")
     devices.add_argument("--latency", default="high", help="what the driver is asked for: low, high or seconds")
     devices.add_argument("--calibrate", action="store_true", help="measure the input's round trip with a sweep first")
     devices.add_argument("--round-trip", type=float, metavar="SECONDS", help="the round trip, if it is known")
@@ -81,22 +86,25 @@ def run(arguments: argparse.Namespace) -> int:
     from magenta_rt_py.live.clock import VirtualClock
 
     _check(arguments)
+    live_setup.check(arguments)
     resumed = live_setup.checkpoint_of(arguments)
     moves = live_knobs.read_moves(arguments.moves)
+    live_knobs.check(arguments, resumed)
     progress(arguments, "loading the model")
     model = system.load(arguments.bundle)
     board = Board(live_knobs.initial(arguments, performance.initial_knobs(model), resumed))
     with ExitStack() as stack:
         clock = VirtualClock() if arguments.offline else None
+        round_trip = live_setup.round_trip_of(arguments)
         card = live_setup.open_card(arguments, clock)
         stack.callback(card.close)
-        round_trip = live_setup.round_trip_of(arguments, card)
         ready = performance.get_ready(
             model,
             board,
             seed=arguments.seed,
             has_input=live_setup.has_input(arguments),
             past=None if resumed is None else resumed.past,
+            is_offline=arguments.offline,
             say=lambda line: progress(arguments, line),
         )
         end_progress(arguments)
@@ -126,7 +134,10 @@ def _play(arguments: argparse.Namespace, board: Board, playing: Performance, mov
             live_knobs.turn(board, *moves[position][1:])
             position += 1
         left = SLICE_SECONDS if arguments.seconds is None else min(SLICE_SECONDS, arguments.seconds - session.seconds)
-        session.run(max(left, 0.04))
+        before = session.seconds
+        session.run(max(left, 0.04), patience_seconds=PATIENCE_SECONDS if arguments.offline else math.inf)
+        if arguments.offline and session.seconds == before and not session.is_stopping:
+            raise MrtError(f"no music came in {PATIENCE_SECONDS:.0f} s of rendering: {session.status.message}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -148,6 +159,8 @@ def _check(arguments: argparse.Namespace) -> None:
         path = getattr(arguments, option)
         if path is not None and path.exists():
             raise ValueError(f"--{option} {path} exists already; give another name")
+    if arguments.log is not None:
+        check_output(arguments.log)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from magenta_rt_py.cli.options import parse_prompt
+from magenta_rt_py.generators.styles import as_prompt, is_audio_path
 from magenta_rt_py.live.board import Board
 from magenta_rt_py.live.knobs import Kind, find
 from magenta_rt_py.live.memory import Checkpoint
@@ -21,6 +22,20 @@ def turn(board: Board, name: str, value: Any) -> None:
         board.act(name, value, source="moves")
     else:
         board.set(name, value, source="moves")
+
+
+def check(arguments: argparse.Namespace, resumed: Checkpoint | None) -> None:
+    """Refuses, before anything is loaded, knobs that do not exist or cannot stand so, and prompts that cannot be read.
+
+    Raises:
+      ValueError: the first knob that is wrong.
+      AudioFormatError: a prompt is a file that is no audio.
+    """
+    Board(initial(arguments, {}, resumed))
+    for text in arguments.prompt or ():
+        prompt, _ = parse_prompt(text)
+        if is_audio_path(prompt):
+            as_prompt(prompt)
 
 
 def initial(arguments: argparse.Namespace, defaults: dict[str, Any], resumed: Checkpoint | None) -> dict[str, Any]:
@@ -67,6 +82,8 @@ def read_moves(path: Path | None) -> list[tuple[float, str, Any]]:
         moves = [(float(at), str(name), value) for at, name, value in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: no list of moves ({error}); write [[seconds, knob, value], ...]") from error
-    for _, name, _value_given in moves:
-        find(name)
+    for at_seconds, name, value in moves:
+        find(name).check(value)
+        if not 0.0 <= at_seconds < float("inf"):
+            raise ValueError(f"{path}: {name} is to move at {at_seconds} s; give 0 or more")
     return sorted(moves, key=lambda move: move[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from contextlib import ExitStack
@@ -14,11 +15,13 @@ from magenta_rt_py.cli.report import end_progress, progress
 
 if TYPE_CHECKING:
     from magenta_rt_py.generators.performance import Performance
+    from magenta_rt_py.io.card_config import CardConfig
     from magenta_rt_py.live.board import Board
     from magenta_rt_py.live.card import Card
     from magenta_rt_py.live.memory import Checkpoint
     from magenta_rt_py.live.session_parts import SessionConfig
 
+LONGEST_ROUND_TRIP_SECONDS = 5.0
 KEPT_LOGS = 20
 """Logs without a name that are kept."""
 
@@ -27,33 +30,68 @@ def has_input(arguments: argparse.Namespace) -> bool:
     return arguments.input is not None or arguments.inject is not None
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Refuses, before anything is loaded, devices and files that cannot work.
+
+    Raises:
+      ValueError: a number out of range, or channels that no card has.
+      AudioFormatError: the file in place of a performer is no audio.
+    """
+    from magenta_rt_py import audio
+    from magenta_rt_py.live.intro import Intro
+
+    card_config(arguments)
+    if arguments.inject is not None:
+        audio.read(arguments.inject)
+    if arguments.intro_loops is not None:
+        Intro(loops=arguments.intro_loops)
+    if arguments.round_trip is not None and not 0.0 <= arguments.round_trip <= LONGEST_ROUND_TRIP_SECONDS:
+        raise ValueError(f"--round-trip is {arguments.round_trip!r}; give 0 to {LONGEST_ROUND_TRIP_SECONDS:g} seconds")
+    if arguments.osc is not None and not 1 <= arguments.osc <= 65_535:
+        raise ValueError(f"--osc is {arguments.osc}; give a port from 1 to 65535")
+    if arguments.midi_map is not None and arguments.midi_map.exists():
+        from magenta_rt_py.io.midi_map import MidiMap
+
+        MidiMap.load(arguments.midi_map)
+
+
+def card_config(arguments: argparse.Namespace) -> CardConfig:
+    """What is to be opened; of a card that plays to nothing, what would be.
+
+    Raises:
+      ValueError: a number out of range.
+    """
+    from magenta_rt_py.io.card_config import NO_INPUT, CardConfig
+
+    if not math.isfinite(arguments.buffer):
+        raise ValueError(f"--buffer is {arguments.buffer!r}; give seconds, such as 0.1")
+    return CardConfig(
+        output=_device(arguments.device),
+        input=NO_INPUT if arguments.input is None else _device(arguments.input),
+        output_channels=_channels(arguments.channels),
+        cue=False if arguments.cue is None else _channels(arguments.cue),
+        sample_rate=arguments.rate,
+        block_samples=arguments.block,
+        buffer_samples=max(2 * arguments.block, round(arguments.buffer * 48_000)),
+        latency=_latency(arguments.latency),
+    )
+
+
 def open_card(arguments: argparse.Namespace, clock: Any) -> Card:
     """The sound card, nothing, or either of them with a file in place of the performer."""
     import numpy as np
 
     from magenta_rt_py import audio
 
-    buffer_samples = max(2 * arguments.block, round(arguments.buffer * 48_000))
+    config = card_config(arguments)
     if arguments.offline or arguments.device == "none":
         from magenta_rt_py.io.null_card import NullCard
 
-        card: Card = NullCard(clock=clock, block_samples=arguments.block, buffer_samples=buffer_samples)
+        card: Card = NullCard(clock=clock, block_samples=config.block_samples, buffer_samples=config.buffer_samples)
     else:
-        from magenta_rt_py.io.card_config import NO_INPUT, CardConfig
         from magenta_rt_py.io.sound_card import SoundCard
 
-        card = SoundCard(
-            CardConfig(
-                output=_device(arguments.device),
-                input=NO_INPUT if arguments.input is None else _device(arguments.input),
-                output_channels=_channels(arguments.channels),
-                cue=False if arguments.cue is None else _channels(arguments.cue),
-                sample_rate=arguments.rate,
-                block_samples=arguments.block,
-                buffer_samples=buffer_samples,
-                latency=_latency(arguments.latency),
-            )
-        )
+        card = SoundCard(config)
     if arguments.inject is None:
         return card
     from magenta_rt_py.io.played_along import PlayedAlong
@@ -84,8 +122,9 @@ def _channels(text: str) -> tuple[int, ...]:
         raise ValueError(f"channels {text!r}; give numbers such as 1,2") from error
 
 
-def round_trip_of(arguments: argparse.Namespace, card: Card) -> int:
-    """Samples from writing to hearing back, by measurement or as told."""
+def round_trip_of(arguments: argparse.Namespace) -> int:
+    """Samples from writing to hearing back, as told, or measured with a card that is closed again: a session counts the
+    samples of a card from its opening."""
     if arguments.round_trip is not None:
         return round(arguments.round_trip * 48_000)
     if not arguments.calibrate:
@@ -93,7 +132,11 @@ def round_trip_of(arguments: argparse.Namespace, card: Card) -> int:
     from magenta_rt_py.io.calibrate import measure
 
     progress(arguments, "listening for the sweep")
-    samples = measure(card)
+    card = open_card(arguments, None)
+    try:
+        samples = measure(card)
+    finally:
+        card.close()
     end_progress(arguments)
     print(f"round trip {samples / 48.0:.1f} ms: --round-trip {samples / 48_000:.4f}", file=sys.stderr)
     return samples

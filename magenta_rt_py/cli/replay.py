@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.out is not None:
         check_output(arguments.out, suffixes=(".flac", ".wav"))
+    replay.read_script(arguments.log)  # before the model is loaded
     progress(arguments, "loading the model")
     script, pieces = performance.replay_log(system.load(arguments.bundle), arguments.log)
     file = None
@@ -73,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _lines(report: dict[str, Any]) -> list[str]:
     if not report["is_identical"]:
         verdict = "NOT the same: another machine or another version of a library computes other numbers"
+    elif not report["checked_seconds"]:
+        verdict = "nothing to compare it with: the log ends before its first checksum"
     else:
         verdict = f"identical, sample for sample, over the {report['checked_seconds']:.0f} s that the log has checksums for"
     return [

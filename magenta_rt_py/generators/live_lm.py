@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from magenta_rt_py.generators import codec_lm, hearing
 from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.models import Models
-from magenta_rt_py.generators.state import CHUNK_FRAMES, MISSING
+from magenta_rt_py.generators.state import CHUNK_FRAMES, FRAME_SAMPLES, MISSING, LiveState
 from magenta_rt_py.live import transport
 from magenta_rt_py.live.frame import Conditioning, Frame
 from magenta_rt_py.live.generator import Request
@@ -29,6 +29,9 @@ from magenta_rt_py.lm import clock as metrical_clock
 from magenta_rt_py.lm import decode, vocabulary
 
 __all__ = ["HeardMix", "LiveLM", "LiveSound", "make_chunk", "preroll"]
+
+PIECE_FRAMES = 4
+"""Frames that are refined at once, if there are so many."""
 
 
 class HeardMix(NamedTuple):
@@ -66,7 +69,7 @@ class LiveLM:
         own, context_clock = self._context(request.history)
         mixed = None if request.heard is None else self._mixed(request, own)
         beats, tempos = _positions(conditioning, request.start, request.length)
-        length = self._program(request.length, is_full=own[0, 0] != MISSING)
+        length = self._program(request.length, is_full=bool(own[0, 0] != MISSING))
         all_beats, all_tempos = _positions(conditioning, request.start, length)
         codes = self._run(request, conditioning, own, mixed, context_clock, _clock_rows(all_beats, all_tempos))
         return [
@@ -77,8 +80,11 @@ class LiveLM:
         """Compiles the programs, or reads them from the compilation cache.
 
         Args:
-          with_input: those for guidance towards a performer, too.
+          with_input: those for guidance towards a performer, and the codec's encoder, too.
         """
+        if with_input:
+            silence = np.zeros((1, 2 * FRAME_SAMPLES, 2), np.float32)
+            self.models.codec.encode_step(self.models.codec.init_encode_state(1), silence)
         own, context_clock = self._context(())
         conditioning = Conditioning(1.0, 0, 0.0, 0.0, None, transport.start(120.0))
         for length in self.lengths:
@@ -109,7 +115,7 @@ class LiveLM:
             clock[places] = _clock_rows(beats, np.array([frame.bpm for _, frame in known]))
         return codes, clock
 
-    def _mixed(self, request: Request, own: Int[np.ndarray, "context levels"]) -> Int[np.ndarray, "context levels"]:
+    def _mixed(self, request: Request, own: Int[np.ndarray, "context levels"]) -> Int[np.ndarray, "context mixed_levels"]:
         """The context with the performer in it."""
         heard: HeardMix = request.heard
         if heard.codes is not None:
@@ -133,16 +139,16 @@ class LiveLM:
         request: Request,
         conditioning: Conditioning,
         own: Int[np.ndarray, "context levels"],
-        mixed: Int[np.ndarray, "context levels"] | None,
+        mixed: Int[np.ndarray, "context mixed_levels"] | None,
         context_clock: Float[np.ndarray, "context features"],
         clock: Float[np.ndarray, "frames features"],
-    ) -> Int[np.ndarray, "frames levels"]:
+    ) -> Int[np.ndarray, "frames coarse_levels"]:
         config = self.models.lm_config
         style = None if conditioning.style is None else np.array(conditioning.style, np.int32)
         if mixed is None:
             tokens = _two_rows(own, style, config)
         else:
-            tokens = hearing.three_rows(mixed, own, style, config)
+            tokens = hearing.three_rows(mixed, own[:, : mixed.shape[1]], style, config)
         knobs = decode.Controls(
             temperature=np.float32(conditioning.temperature),
             top_k=np.int32(conditioning.top_k),
@@ -170,6 +176,7 @@ class LiveSound:
         recent = [frame for frame in past if frame is not None][-CHUNK_FRAMES:]
         if recent:
             self.render(recent)
+            self.peek(recent[:1])  # compiles the program for a single frame, too
 
     def render(self, frames: Sequence[Frame]) -> Float[np.ndarray, "samples 2"]:
         """The next len(frames) * 1920 samples; however frames are grouped, the same."""
@@ -185,14 +192,22 @@ class LiveSound:
             return self._state, np.zeros((0, 2), np.float32)
         codes, state = np.stack([frame.codes for frame in frames]), self._state
         if not self.is_coarse:
-            refined, codes = codec_lm.refine(self.models, state, codes, Controls())
-            state = state._replace(refinement_state=refined)
+            state, codes = self._refine(state, codes)
         return codec_lm.decode_audio(self.models, state, codes)
 
+    def _refine(self, state: LiveState, codes: Int[np.ndarray, "frames some"]) -> tuple[LiveState, np.ndarray]:
+        """In pieces of two lengths only: each one is a program of its own, and none must be compiled while it plays."""
+        pieces, first = [], 0
+        while first < len(codes):
+            count = PIECE_FRAMES if len(codes) - first >= PIECE_FRAMES else 1
+            refined, piece = codec_lm.refine(self.models, state, codes[first : first + count], Controls())
+            state = state._replace(refinement_state=refined)
+            pieces.append(piece)
+            first += count
+        return state, np.concatenate(pieces)
 
-def preroll(
-    lm: LiveLM, conditioning: Conditioning, *, seed: int, chunks: int | None = None
-) -> tuple[Frame | None, ...]:
+
+def preroll(lm: LiveLM, conditioning: Conditioning, *, seed: int, chunks: int | None = None) -> tuple[Frame | None, ...]:
     """Ten seconds of music from nothing, to begin from: the context of the first live request.
 
     Args:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from magenta_rt_py import __version__
+from magenta_rt_py import __version__, audio
+from magenta_rt_py.generators import styles
 from magenta_rt_py.generators.live_lm import HeardMix, LiveLM, LiveSound, preroll
 from magenta_rt_py.generators.style_desk import StyleDesk
 from magenta_rt_py.generators.system import MusicModel
@@ -41,6 +43,11 @@ HORIZONS = (10, 15, 20, 25)
 SHORT_SECONDS = 0.2
 """A short request takes about so long: longer ones bring more backup, shorter ones a shorter delay."""
 STYLE_SECONDS = 30.0
+OFFLINE_FRAMES = 20
+OFFLINE_SECONDS = {OFFLINE_FRAMES: 0.2, 50: 0.5}
+"""Round trips that are assumed where nothing is timed: a machine four times as fast as the music, the same every time."""
+LIVE_PROMPT_SAMPLES = 480_000
+SWITCH_SECONDS = 0.001
 CLOSING_SECONDS = 5.0
 """A request that has not come back so long after the end of the music is given up."""
 
@@ -81,10 +88,12 @@ class Performance:
           board: what people turn.
           ready: from `get_ready`.
           config: how the performance is set up.
-          clock: None is the wall clock; a virtual one renders offline, with the measured round trips.
+          clock: None is the wall clock; a virtual one renders offline, with the round trips that `ready` says.
           master: a clock to follow.
           now: seconds in which it is asked; with a virtual clock, that clock's `now_seconds`.
         """
+        # Threads that compute in Python hand over five times as often as usual: the player must not wait for them.
+        sys.setswitchinterval(SWITCH_SECONDS)
         time_source = clock or WallClock()
         costs = ready.planner.cost_seconds
         worker = (
@@ -92,7 +101,7 @@ class Performance:
             if isinstance(time_source, VirtualClock)
             else ThreadWorker(time_source, name="model")
         )
-        self.desk = StyleDesk(model)
+        self.desk = StyleDesk(model, is_waited_for=isinstance(time_source, VirtualClock))
         self._worker = worker
         self.session = Session(
             ready.lm,
@@ -133,6 +142,7 @@ def get_ready(
     seed: int = 0,
     has_input: bool = False,
     past: tuple[Frame | None, ...] | None = None,
+    is_offline: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Ready:
     """Compiles what a session needs, measures this machine, and makes the ten seconds to begin from.
@@ -143,6 +153,7 @@ def get_ready(
       seed: of the stream.
       has_input: whether a performer plays along: that needs a program more.
       past: what to begin from instead, of a checkpoint.
+      is_offline: measures nothing, so that what is rendered does not depend on the machine's mood.
       say: told what is being done.
     """
     say("reading the prompts")
@@ -155,10 +166,18 @@ def get_ready(
     made = preroll(lm, conditioning, seed=seed)
     chunk_seconds = (time.perf_counter() - began) / max(1, len(made) // chunk)
     past = made if past is None else past
+    if is_offline:
+        lm = LiveLM(model.models, lengths=(OFFLINE_FRAMES,))
+        costs = {length: OFFLINE_SECONDS.get(length, 0.01 * length) for length in lm.lengths}
+        return Ready(lm, PlannerConfig(short_frames=OFFLINE_FRAMES, chunk_frames=chunk, cost_seconds=costs), past)
     say("measuring this machine")
     short = short_frames(chunk_seconds / chunk)
     lm = LiveLM(model.models, lengths=(short,))
     lm.warm_up(with_input=has_input)
+    if has_input:  # or the live prompt would compile the audio tower while the music plays
+        noise = np.random.default_rng(0).normal(0.0, 0.1, (LIVE_PROMPT_SAMPLES, 2)).astype(np.float32)
+        for samples in (noise, noise[: LIVE_PROMPT_SAMPLES // 4]):
+            styles.embed(model.style_model, audio.Audio(samples=samples, sample_rate=audio.SAMPLE_RATE_HZ))
     costs = {length: measure(lm, conditioning, past, length, has_input=has_input) for length in lm.lengths}
     return Ready(lm, PlannerConfig(short_frames=short, chunk_frames=chunk, cost_seconds=costs), past)
 

@@ -1,6 +1,6 @@
 """Card guard: a card around another that never raises. What the inner one cannot do is left out, and said.
 
-    write    dropped               wait_for_room    waits as long as the samples last
+    write    dropped               wait_for_room    waits as long as what was dropped, or is to come, lasts
     read     nothing came in       queued_samples   none
 
 So the music, its recording and its log go on at their pace, unheard, until the card works again. A card that merely lost
@@ -40,6 +40,7 @@ class CardGuard:
         self.block_samples, self.input_channels, self.has_cue = card.block_samples, card.input_channels, card.has_cue
         self._opening, self._status = card.opening, card.status
         self._failed: dict[str, str] = {}
+        self._dropped_samples = 0
 
     @property
     def opening(self) -> int:
@@ -57,25 +58,33 @@ class CardGuard:
     def wait_for_room(self, samples: int, timeout_seconds: float) -> bool:
         """See Card."""
         answer = self._try("wait_for_room", lambda: self._card.wait_for_room(samples, timeout_seconds), None)
-        if answer is None:
-            self._clock.wait_until(self._clock.now_seconds() + samples / SAMPLES_A_SECOND)
+        missed = self._dropped_samples if answer is not None else max(samples, self._dropped_samples)
+        self._dropped_samples = 0
+        if missed:
+            self._clock.wait_until(self._clock.now_seconds() + missed / SAMPLES_A_SECOND)
         return answer is not False
 
     def queued_samples(self) -> int:
         """See Card."""
-        return self._try("queued_samples", self._card.queued_samples, 0)
+        return self._try("queued_samples", lambda: self._card.queued_samples(), 0)
 
     def write(self, main: Float[np.ndarray, "samples 2"], cue: Float[np.ndarray, "samples"] | None = None) -> None:
         """See Card."""
-        self._try("write", lambda: self._card.write(main, cue), None)
+
+        def write() -> bool:
+            self._card.write(main, cue)
+            return True
+
+        if not self._try("write", write, False):
+            self._dropped_samples += len(main)
 
     def read(self) -> list[Captured]:
         """See Card."""
-        return self._try("read", self._card.read, [])
+        return self._try("read", lambda: self._card.read(), [])
 
     def close(self) -> None:
         """See Card."""
-        self._try("close", self._card.close, None)
+        self._try("close", lambda: self._card.close(), None)
 
     def _try(self, name: str, work: Callable[[], Answer], instead: Answer) -> Answer:
         try:

@@ -151,6 +151,10 @@ class Engine:
           ValueError: the unit can no longer change.
         """
         self.timeline.rebase(unit, past)
+        waiting = self._turning
+        if waiting is not None and not waiting.is_reached and waiting.unit <= min(unit - 1, self.timeline.frozen_until):
+            # The music has got to a turn that is now overtaken: an answer to a request from before it must not go on.
+            self._valid_from = max(self._valid_from, waiting.first_request)
         self._turning = chain.TurningPoint(unit, self._num_requests)
 
     def run(self, num_units: int, *, on_unit: Callable[[int, Slot | None], None] | None = None) -> None:

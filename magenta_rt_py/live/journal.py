@@ -126,6 +126,13 @@ def pack_codes(codes: Int[np.ndarray, "frames levels"]) -> dict[str, Any]:
 
 
 def unpack_codes(data: Mapping[str, Any]) -> Int[np.ndarray, "frames levels"]:
-    """What `pack_codes` was given."""
-    raw = zlib.decompress(base64.b64decode(data["packed"]))
+    """What `pack_codes` was given.
+
+    Raises:
+      ValueError: it is none of it.
+    """
+    try:
+        raw = zlib.decompress(base64.b64decode(data["packed"]))
+    except zlib.error as error:
+        raise ValueError(f"packed codes are damaged: {error}") from error
     return np.frombuffer(raw, np.int16).reshape(data["shape"]).astype(np.int32)

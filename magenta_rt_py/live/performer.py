@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from magenta_rt_py.live import alignment, injection, live_prompt, loops
+from magenta_rt_py.live import alignment, injection, live_prompt, loops, track
 from magenta_rt_py.live.card import Captured
 from magenta_rt_py.live.output import LOUDEST_INPUT
 from magenta_rt_py.live.transport import Transport
@@ -108,9 +108,10 @@ class Performer:
     def turn(self, frame: int) -> None:
         """The music has another past from a frame on: what was mixed into the old one counts no more."""
         fresh = injection.init_state(start_frame=frame, settings=self._settings)
+        before = frame * FRAME_SAMPLES
         self._injection = fresh._replace(
-            performer=self._injection.performer,
-            played=self._injection.played,
+            performer=track.forget(self._injection.performer, before),
+            played=track.forget(self._injection.played, before),
             late_samples=self._injection.late_samples,
         )
 

@@ -145,5 +145,5 @@ def _percentile(values: tuple[float, ...]) -> float:
     """The 95th percentile, but one value may always be worse; of few values the median."""
     ordered = sorted(values)
     if len(ordered) < 8:
-        return ordered[len(ordered) // 2]
+        return ordered[(len(ordered) - 1) // 2]
     return ordered[min(math.ceil(0.95 * len(ordered)), len(ordered) - 1) - 1]

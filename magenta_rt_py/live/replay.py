@@ -90,11 +90,18 @@ def _order(header: dict[str, Any], events: Iterator[event_log.Event]) -> Script:
     turned = 0
     for sample, kind, data in events:
         if kind == "request":
+            Conditioning.from_json(data["conditioning"])
+            if not (data["length"] > 0 and data["sequence"] >= 0 and data["start"] >= 0):
+                raise KeyError("length")
+            if data["heard"] is not None:
+                unpack_codes(data["heard"])
             script.requests[data["number"]] = data
         elif kind == "play":
             script.takes.append(Take(data["unit"], data["request"], data["index"]))
         elif kind == "turn":
-            script.origins.append(Origin(data["unit"], frames_from_json(data["past"])))
+            unit = data["unit"]  # a turn that is overtaken before it is reached never was
+            script.origins[:] = [each for each in script.origins if each.unit < unit]
+            script.origins.append(Origin(unit, frames_from_json(data["past"])))
         elif kind == "output":
             script.outputs.append((sample, data["volume"], data["missing"]))
         elif kind == "coarse":
@@ -142,6 +149,8 @@ def play(
         for at_unit, is_coarse in script.coarse:
             if at_unit == unit:
                 sound.is_coarse = is_coarse
+        if take.index >= len(answers[take.request]):
+            raise ValueError(f"frame {take.index} of request {take.request} was played, but it has none; the log is damaged")
         samples, _ = sound_of(sound.render, [answers[take.request][take.index]])
         yield from bridges()
         state, heard = output.step(config, state, samples, is_playable(samples), volume=volume)
@@ -222,7 +231,10 @@ def _history(script: Script, answers: dict[int, list[Frame]], start: int, number
     first = start - CONTEXT_FRAMES
     wanted = max(0, origin.unit - first)
     past = origin.past[max(0, len(origin.past) - wanted) :][:CONTEXT_FRAMES]
-    played = [answers[take.request][take.index] for take in _span(script, max(first, origin.unit), start)]
+    try:
+        played = [answers[take.request][take.index] for take in _span(script, max(first, origin.unit), start)]
+    except (KeyError, IndexError) as error:
+        raise ValueError(f"request {number} goes on from frames that are not in the log; it is damaged") from error
     return (*(None,) * (CONTEXT_FRAMES - len(past) - len(played)), *past, *played)
 
 

@@ -52,6 +52,8 @@ RENDER_FRAMES = 4
 PUBLISH_STEPS = 2
 CHECKPOINT_FRAMES = 125
 """A checkpoint every 5 s."""
+QUIET_FRAMES = 50
+"""A problem that was gone for 2 s and is back is said again."""
 RECOVERY_ANSWERS = 5
 """Good answers after which a model that failed is believed again."""
 START_FRAMES = 250
@@ -136,7 +138,7 @@ class Session:
         self._is_stopping, self._early_underruns = False, 0
         self._busy: deque[tuple[float, float]] = deque(maxlen=40)
         self._message = self._planner.choice.message
-        self._told: dict[str, str | None] = {}
+        self._told: dict[str, tuple[str, int]] = {}
         self._faults_told: set[str] = set()
         self._last_fault: Any = None
         self._good_answers, self._sound_problem = math.inf, None
@@ -169,6 +171,11 @@ class Session:
     def seconds(self) -> float:
         """Music played."""
         return self.engine.timeline.playhead * self.engine.plan.unit_seconds
+
+    @property
+    def written_samples(self) -> int:
+        """Samples written to the card, bridged ones among them."""
+        return self._stage.written
 
     @property
     def late_underruns(self) -> int:
@@ -331,7 +338,10 @@ class Session:
 
     def _turn(self, past: tuple[Frame | None, ...], what: str) -> None:
         """Goes on from another past at the next bar line that can still change."""
-        unit = memory.bar_line_after(self.transport, self.engine.timeline.frozen_until + 1)
+        # The device may have to finish a request for the old past first, and then needs as long for the new one.
+        timeline = self.engine.timeline
+        soonest = max(timeline.frozen_until + 1, timeline.playhead + 2 * self.engine.plan.look_ahead)
+        unit = memory.bar_line_after(self.transport, soonest)
         self._turn_at(unit, past)
         self._say(f"{what}: at bar {self.transport.bar_position(unit + 0.5).bar}")
 
@@ -526,15 +536,20 @@ class Session:
             "prompts": self._styles.problem,
             "sound": self._sound_problem,
         }
+        unit = self.engine.timeline.playhead
         for source, problem in found.items():
-            if problem is not None and problem != self._told.get(source):
+            if problem is None:
+                continue
+            kind = _kind(problem) if source == "sound" else problem
+            told, seen_unit = self._told.get(source, ("", 0))
+            if kind != told or unit - seen_unit > QUIET_FRAMES:
                 self._say(problem)
-            self._told[source] = problem
+            self._told[source] = (kind, unit)
         fault = self.engine.faults[-1] if self.engine.faults else None
         if fault is None or fault is self._last_fault:
             return
         self._last_fault = fault
-        kind = re.sub(r"\d+", "", fault.message)  # a model that fails again and again is one fault
+        kind = _kind(fault.message)
         if kind not in self._faults_told:
             self._faults_told.add(kind)
             self._say(fault.message)
@@ -548,3 +563,8 @@ class Session:
         if self._good_answers == RECOVERY_ANSWERS:
             self._faults_told.clear()
             self._say("the model answers again")
+
+
+def _kind(message: str) -> str:
+    """A message without its numbers: what fails again and again is said once."""
+    return re.sub(r"\d+", "", message)

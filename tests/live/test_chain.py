@@ -88,7 +88,7 @@ class Stream:
 @st.composite
 def plans(draw):
     interval, look_ahead = draw(st.integers(1, 8)), draw(st.integers(0, 8))
-    horizon = draw(st.integers(max(interval, look_ahead, 1), 16))
+    horizon = draw(st.integers(max(interval, look_ahead + 1), 16))
     return dataclasses.replace(PLAN, interval=interval, look_ahead=look_ahead, horizon=horizon)
 
 
@@ -186,6 +186,17 @@ def test_an_answer_on_its_way_does_not_reach_beyond_a_turn():
     assert first.history == (None,) * (CONTEXT - 1) + (99,)
     later = [request for request in stream.generator.requests if request.number > flying.number]
     assert not [request for request in later if request.start < unit < request.start + request.length]
+
+
+def test_a_turn_that_the_music_has_got_to_holds_though_another_follows():
+    stream = Stream(latency=0.12)
+    stream.play_until_asked()
+    unit = stream.engine.timeline.frozen_until
+    stream.engine.turn(unit, (1, 2, 3))
+    stream.engine.turn(unit + 20, (4, 5, 6))  # before the first one was asked for
+    stream.play(40)
+    assert stream.values[unit : unit + 20] == offline((1, 2, 3), unit, unit + 20)
+    assert stream.values[unit + 20 : unit + 25] == offline((4, 5, 6), unit + 20, unit + 25)
 
 
 def test_a_panic_drops_what_is_on_its_way():

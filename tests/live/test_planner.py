@@ -90,7 +90,7 @@ def test_it_does_not_come_back_while_it_is_slow_now_and_then():
         assert {choice.step for choice in choices + more} == {2}
 
 
-@pytest.mark.parametrize("after", [2, 4, 7, 8, 12, 19, 24, 60])
+@pytest.mark.parametrize("after", [0, 1, 2, 4, 7, 8, 12, 19, 24, 60])
 def test_a_single_late_answer_moves_nothing(after):
     """At any time: also while little has been measured."""
     state = planner.init_state(CONFIG)
@@ -105,10 +105,11 @@ def test_a_single_late_answer_moves_nothing(after):
 def test_of_few_answers_most_must_be_late():
     state = planner.init_state(CONFIG)
     for _ in range(3):
-        state, choices = feed(CONFIG, state, 2.5, 1)
-        state, more = feed(CONFIG, state, 1.0, 2 if len(state.slowness) == 1 else 1)
-        assert (choices + more)[-1].step == 1
-    assert len(state.slowness) == 7
+        state, usual = feed(CONFIG, state, 1.0, 1)
+        state, late = feed(CONFIG, state, 2.5, 1)
+        assert {choice.step for choice in late + usual} == {1}
+    _, choices = feed(CONFIG, planner.init_state(CONFIG), 2.5, CONFIG.least)
+    assert [choice.step for choice in choices] == [1] * (CONFIG.least - 1) + [2]
 
 
 def test_two_late_answers_count():

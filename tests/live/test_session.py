@@ -184,6 +184,21 @@ def test_a_snapshot_and_a_rewind_come_back_on_the_bar(tmp_path):
     stand.finish()
 
 
+def test_going_back_just_before_a_bar_line_leaves_no_gap(tmp_path):
+    stand = Stand(tmp_path, 0.27, knobs={"bpm": 150.0})  # a bar is 40 frames
+    stand.run(6.0)
+    stand.board.act("snapshot/save", 1)
+    timeline = stand.session.engine.timeline
+    for left in (1, 2, 3, 8):
+        while -timeline.frozen_until % 40 != left:
+            stand.run(0.04)
+        stand.board.act("snapshot/recall", 1)
+        stand.run(2.5)
+    assert stand.session.status.underruns == 0
+    turned = [r.start for r in stand.generator.requests if r.start > 160 and r.history[-1].codes[0] == 119]
+    assert len(turned) >= 4 and all(start % 40 == 0 for start in turned)
+
+
 def test_a_tempo_change_is_in_the_next_request_and_the_past_keeps_its_beats(tmp_path):
     stand = Stand(tmp_path, knobs={"bpm": 120.0})
     stand.run(4.0)
