@@ -1,14 +1,15 @@
 """Measures whether a drum loop that is injected pulls the beat of the music towards it, and prints JSON.
 
-    python benchmarks/injection_pull.py [--prompts piano techno] [--seeds 10] [--input-guidance 0 1] [--shifts 0.5 0]
+    python benchmarks/injection_pull.py [--prompts piano techno] [--seeds 10] [--cases 0:1:0.95 2:2:0.95] [--shifts 0.5 0]
                                         [--no-clock] [--bundle DIR] [--out FILE]
 
 A session's model is always told the transport's beat, so a loop that is in time with the transport asks for nothing new
 where there is a beat already. The loop here is drums at the transport's 120 bpm, but shifted against it: by half a beat,
 music that keeps to the transport plays exactly between the loop's beats. With shift 0 it is as a musician would play it.
 
-For each seed the same session is played without the loop, and with it at each guidance: the F-measure (70 ms) of the beats
-of the sound against the loop's beats, and the mean difference over the seeds with a bootstrap interval. The tracker is told
+For each seed the same session is played without the loop, and with it in each case (guidance towards the input, gain of
+the loop, feedback of the model's own sound; 1 and 0.95 are the knobs' defaults): the F-measure (70 ms) of the sound's beats
+ against the loop's beats, and the mean difference over the seeds with a bootstrap interval. The tracker is told
 the tempo, not where a beat is. Beside it the loop alone (ceiling), and the F-measure against the transport's beats: what
 the loop gains there is lost. `--no-clock` unsets the model's metrical clock, which no session can: how much the context
 pulls when nothing else tells the beat.
@@ -41,11 +42,33 @@ BPM = 120.0
 LOOP_GENRE = "techno"
 LOOP_SEED = 950_000_000
 LOOP_BEATS = 8
-FEEDBACK = 0.95
-"""Of the model's own sound in what it hears (released: after the intro)."""
 UNHEARD_SECONDS = 8.0
 """Of a session; the loop comes in meanwhile."""
 RESAMPLES = 10_000
+
+
+class Case(NamedTuple):
+    """How the loop is played in: the knobs of these names."""
+
+    input_guidance: float
+    gain: float
+    feedback: float
+
+    @classmethod
+    def read(cls, text: str) -> Case:
+        """Of "2:1:0.95".
+
+        Raises:
+          ValueError: not three numbers.
+        """
+        parts = text.split(":")
+        if len(parts) != len(cls._fields):
+            raise ValueError(f"a case {text!r}; give guidance:gain:feedback, such as 2:1:0.95")
+        return cls(*map(float, parts))
+
+    def knobs(self) -> dict[str, float]:
+        """As the board has them."""
+        return {"input_guidance": self.input_guidance, "inject/gain": self.gain, "inject/feedback": self.feedback}
 
 
 class Pull(NamedTuple):
@@ -59,15 +82,17 @@ class Pull(NamedTuple):
     """Onsets on the loop's beats, less those between them, -1 .. 1."""
 
 
+CASES = [Case(0.0, 1.0, 0.95), Case(2.0, 1.0, 0.95), Case(2.0, 2.0, 0.95)]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--prompts", nargs="+", choices=tuple(PROMPTS), default=["piano", "techno"], metavar="PROMPT")
     parser.add_argument("--seeds", type=int, default=10, help="sessions of each kind (default 10)")
     parser.add_argument("--seconds", type=float, default=20.0, help="of a session; the first 8 are not judged (default 20)")
-    parser.add_argument("--input-guidance", nargs="+", type=float, default=[0.0, 1.0], help="default: 0 1")
+    parser.add_argument("--cases", nargs="+", type=Case.read, default=CASES, help="default: 0:1:0.95 2:1:0.95 2:2:0.95")
     parser.add_argument("--shifts", nargs="+", type=float, default=[0.5], help="of the loop, in beats (default 0.5)")
-    parser.add_argument("--gain", type=float, default=1.0, help="of the loop in what the model hears (default 1)")
     parser.add_argument("--guidance", type=float, help="style guidance (default: the bundle's)")
     parser.add_argument("--no-clock", action="store_true", help="the model is not told the beat")
     parser.add_argument("--bundle", type=Path, help="model bundle (default: the starter)")
@@ -81,11 +106,11 @@ def main(argv: list[str] | None = None) -> int:
         "command": " ".join(sys.argv),
         "machine": stream.describe_machine(),
         "session": dataclasses.asdict(band.config),
-        "inject": {"gain": arguments.gain, "feedback": FEEDBACK, "loop_beats": LOOP_BEATS, "bpm": BPM},
+        "loop": {"beats": LOOP_BEATS, "bpm": BPM},
         "ceiling": [loop_alone(seed) for seed in range(arguments.seeds)],
         "prompts": {},
     }
-    knobs = {"inject/gain": arguments.gain, "inject/feedback": FEEDBACK, "inject/loop_beats": LOOP_BEATS, "bpm": BPM}
+    knobs = {"inject/loop_beats": LOOP_BEATS, "bpm": BPM}
     if arguments.guidance is not None:
         knobs["guidance"] = arguments.guidance
     for name in arguments.prompts:
@@ -101,23 +126,23 @@ def main(argv: list[str] | None = None) -> int:
 def compare(
     band: offline.OfflineBand, name: str, knobs: dict[str, Any], arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """A row for each shift and guidance of one prompt."""
-    cases = [(shift, weight) for shift in arguments.shifts for weight in arguments.input_guidance]
+    """A row for each shift and case of one prompt."""
+    pairs = [(shift, case) for shift in arguments.shifts for case in arguments.cases]
     without: dict[float, list[Pull]] = {shift: [] for shift in arguments.shifts}
-    with_loop: dict[tuple[float, float], list[Pull]] = {case: [] for case in cases}
+    with_loop: dict[tuple[float, Case], list[Pull]] = {pair: [] for pair in pairs}
     for seed in range(arguments.seeds):
         plain = band.play(knobs, seed=seed, seconds=arguments.seconds)
         for shift in arguments.shifts:
             without[shift].append(pull(plain, shift))
-        for shift, weight in cases:
+        for shift, case in pairs:
             loop = shifted_loop(seed, shift)
-            played = band.play({**knobs, "input_guidance": weight}, seed=seed, seconds=arguments.seconds, loop=loop)
-            with_loop[shift, weight].append(pull(played, shift))
-        told = ", ".join(f"{case}: {pulls[-1].loop:.2f}" for case, pulls in with_loop.items())
+            played = band.play({**knobs, **case.knobs()}, seed=seed, seconds=arguments.seconds, loop=loop)
+            with_loop[shift, case].append(pull(played, shift))
+        told = ", ".join(f"{pulls[-1].loop:.2f}" for pulls in with_loop.values())
         stream.say(f"{name}, seed {seed}: without {without[arguments.shifts[0]][-1].loop:.2f}, with {told}")
     return [
-        {"shift_beats": shift, "input_guidance": weight, **difference(without[shift], with_loop[shift, weight])}
-        for shift, weight in cases
+        {"shift_beats": shift, **case._asdict(), **difference(without[shift], with_loop[shift, case])}
+        for shift, case in pairs
     ]
 
 

@@ -12,12 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magenta_rt_py.cli.live import RECORDING_SUFFIXES, add_devices
-from magenta_rt_py.cli.options import add_bundle_option, check_output
+from magenta_rt_py.cli.live import add_devices, check
+from magenta_rt_py.cli.options import add_bundle_option
 from magenta_rt_py.cli.report import add_json_option, emit, end_progress, progress
 
 if TYPE_CHECKING:
     from magenta_rt_py.live.board import Board
+    from magenta_rt_py.live.card import Card
     from magenta_rt_py.live.session import Session
 
 MOVE_SECONDS = 3.0
@@ -26,6 +27,7 @@ SETTLED_SECONDS = 10.0
 """The beginning is told apart."""
 PROMPTS = ("lofi hip hop", "driving techno", "ambient pads", "drum and bass", "solo piano", "funky disco bass")
 SLICE_SECONDS = 0.2
+FRAME_SAMPLES = 1920
 
 
 def register(commands: Any) -> None:
@@ -58,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not 3.0 <= arguments.seconds <= 36_000.0:
         raise ValueError(f"--seconds is {arguments.seconds!r}; give 3 .. 36000")
-    if arguments.record is not None:
-        check_output(arguments.record, suffixes=RECORDING_SUFFIXES)
     for name in ("offline", "resume"):
         setattr(arguments, name, False)
+    check(arguments)
+    live_setup.check(arguments)
     progress(arguments, "loading the model")
     model = system.load(arguments.bundle)
     board = Board({**performance.initial_knobs(model), "prompt/1/text": PROMPTS[0], "prompt/1/weight": 1.0})
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         stack.callback(playing.close)
         session = playing.session
         watched = _play(arguments, board, session, has_input=has_input)
-        counts = {"written": session.written_samples, "queued": card.queued_samples()}
+        counts = _samples(session, card)
         report = {"command": f"bench live --seconds {arguments.seconds:g}", "machine": _machine(), **watched}
         report.update(_figures(session, ready.planner.cost_seconds))
     end_progress(arguments)
@@ -115,9 +117,7 @@ def _play(arguments: argparse.Namespace, board: Board, session: Session, *, has_
     }
 
 
-def make_moves(
-    seconds: float, seed: int, *, has_input: bool, is_still: bool = False
-) -> list[tuple[float, str, Any]]:
+def make_moves(seconds: float, seed: int, *, has_input: bool, is_still: bool = False) -> list[tuple[float, str, Any]]:
     """Knobs to turn, one every three seconds, the same for the same seed."""
     rng = random.Random(seed)
     moves: list[tuple[float, str, Any]] = []
@@ -148,6 +148,20 @@ def make_moves(
         }
         moves.append((at, *values[kind]))
     return moves
+
+
+def _samples(session: Session, card: Card) -> dict[str, int]:
+    """Where every sample went: each of the stream exactly once, and the bridged ones between them."""
+    written, queued = session.written_samples, card.queued_samples()
+    music, bridged = session.engine.timeline.playhead * FRAME_SAMPLES, session.status.missing_samples
+    return {
+        "written": written,
+        "music": music,
+        "bridged": bridged,
+        "lost_or_repeated": written - music - bridged,
+        "queued": queued,
+        "handed_to_the_device": written - queued,
+    }
 
 
 def _figures(session: Session, costs: Any) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     from magenta_rt_py.live.board import Board
     from magenta_rt_py.live.clock import VirtualClock
 
-    _check(arguments)
+    check(arguments)
     live_setup.check(arguments)
     resumed = live_setup.checkpoint_of(arguments)
     moves = live_knobs.read_moves(arguments.moves)
@@ -140,7 +140,7 @@ def _play(arguments: argparse.Namespace, board: Board, playing: Performance, mov
             raise MrtError(f"no music came in {PATIENCE_SECONDS:.0f} s of rendering: {session.status.message}")
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def check(arguments: argparse.Namespace) -> None:
     """Refuses, before anything is loaded, what cannot work."""
     from magenta_rt_py.generators.codec_lm import check_seed
 

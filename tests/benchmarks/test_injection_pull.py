@@ -67,8 +67,8 @@ def test_program_compares(pulling, monkeypatch, capsys, tmp_path):
 
     monkeypatch.setattr(pulling.offline, "OfflineBand", make)
     out = tmp_path / "pull.json"
-    arguments = ["--prompts", "piano", "--seeds", "2", "--seconds", "14", "--no-clock", "--gain", "2", "--out", str(out)]
-    assert pulling.main(arguments) == 0
+    arguments = ["--prompts", "piano", "--seeds", "2", "--seconds", "14", "--no-clock", "--out", str(out)]
+    assert pulling.main([*arguments, "--cases", "0:2:0.9", "1:2:0.9"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert json.loads(out.read_text()) == report
     deaf, pulled = report["prompts"]["piano"]
@@ -80,7 +80,16 @@ def test_program_compares(pulling, monkeypatch, capsys, tmp_path):
     (band,) = bands
     assert band.config.has_clock is False
     assert [has_loop for _, has_loop in band.asked] == [False, True, True] * 2
-    assert all(knobs["inject/gain"] == 2.0 and knobs["inject/loop_beats"] == 8 for knobs, _ in band.asked)
+    for knobs, has_loop in band.asked:
+        assert knobs["inject/loop_beats"] == 8
+        assert not has_loop or (knobs["inject/gain"], knobs["inject/feedback"]) == (2.0, 0.9)
+
+
+def test_a_case_is_three_numbers(pulling, capsys):
+    assert pulling.Case.read("2:1:0.95") == (2.0, 1.0, 0.95)
+    with pytest.raises(SystemExit):
+        pulling.main(["--cases", "2:1"])
+    assert "invalid" in capsys.readouterr().err
 
 
 def test_a_session_too_short_to_judge_is_refused(pulling, capsys):
