@@ -9,10 +9,10 @@ music that keeps to the transport plays exactly between the loop's beats. With s
 
 For each seed the same session is played without the loop, and with it in each case (guidance towards the input, gain of
 the loop, feedback of the model's own sound; 1 and 0.95 are the knobs' defaults): the F-measure (70 ms) of the sound's beats
- against the loop's beats, and the mean difference over the seeds with a bootstrap interval. The tracker is told
-the tempo, not where a beat is. Beside it the loop alone (ceiling), and the F-measure against the transport's beats: what
-the loop gains there is lost. `--no-clock` unsets the model's metrical clock, which no session can: how much the context
-pulls when nothing else tells the beat.
+against the loop's beats, and the mean difference over the seeds with a bootstrap interval. The tracker is told the tempo,
+not where a beat is. Beside it the loop alone (ceiling), and the F-measure against the transport's beats: what the loop
+gains there is lost. `--no-clock` unsets the model's metrical clock, which no session can: how much the context pulls when
+nothing else tells the beat.
 """
 
 from __future__ import annotations
