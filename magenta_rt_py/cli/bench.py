@@ -96,6 +96,8 @@ def _play(arguments: argparse.Namespace, board: Board, session: Session, *, has_
 
     moves = list(make_moves(arguments.seconds, arguments.seed, has_input=has_input, is_still=arguments.still))
     began, steps, position = time.monotonic(), [], 0
+    gaps: list[tuple[float, int]] = []
+    underflows = session.status.card.underflows
     memory_start = None
     while session.seconds < arguments.seconds and not session.is_stopping:
         while position < len(moves) and moves[position][0] <= session.seconds:
@@ -105,6 +107,9 @@ def _play(arguments: argparse.Namespace, board: Board, session: Session, *, has_
         now = session.status
         if not steps or steps[-1][1] != now.step:
             steps.append((round(now.seconds, 1), now.step, round(now.hop_seconds, 2)))
+        if now.card.underflows > underflows:
+            gaps.append((round(now.seconds, 1), now.card.underflows - underflows))
+            underflows = now.card.underflows
         if memory_start is None and session.seconds >= SETTLED_SECONDS:
             memory_start = memory_megabytes()
         progress(arguments, f"{session.seconds:.0f} of {arguments.seconds:g} s, {now.underruns} underruns")
@@ -113,6 +118,7 @@ def _play(arguments: argparse.Namespace, board: Board, session: Session, *, has_
         "wall_seconds": time.monotonic() - began,
         "moves": position,
         "planner_steps": steps,
+        "device_gaps": gaps,  # seconds of music, blocks that the device had nothing to play for
         "memory_megabytes": {"at_10_s": memory_start, "at_the_end": memory_megabytes()},
     }
 

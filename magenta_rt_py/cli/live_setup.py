@@ -89,8 +89,10 @@ def open_card(arguments: argparse.Namespace, clock: Any) -> Card:
 
         card: Card = NullCard(clock=clock, block_samples=config.block_samples, buffer_samples=config.buffer_samples)
     else:
+        from magenta_rt_py.io.priority import raise_priority
         from magenta_rt_py.io.sound_card import SoundCard
 
+        raise_priority()  # before the card's own process begins: it inherits it
         card = SoundCard(config)
     if arguments.inject is None:
         return card

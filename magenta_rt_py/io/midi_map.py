@@ -24,6 +24,8 @@ VERSION = 1
 HIGHEST = 127
 """Of controls, their values and notes. Source: MIDI 1.0."""
 CURVES = ("linear", "log")
+LOWEST_OF_LOG = 1e-6
+"""Least end of a log curve: below it every step of a dial would be a jump, and near 0 the ratio of the ends overflows."""
 ALL_CHANNELS = 0
 
 
@@ -42,7 +44,7 @@ class ControlBinding:
     high: float
     """The knob's value at the control's 127."""
     curve: str = "linear"
-    """"linear", or "log": equal ways are equal factors, for tempi; needs low and high above 0."""
+    """"linear", or "log": equal ways are equal factors, for tempi; needs low and high of at least LOWEST_OF_LOG."""
 
     def __post_init__(self) -> None:
         knob = find(self.knob)
@@ -54,8 +56,9 @@ class ControlBinding:
         knob.check(self.high)
         if self.curve not in CURVES:
             raise ValueError(f"curve is {self.curve!r}; give one of {', '.join(CURVES)}")
-        if self.curve == "log" and min(self.low, self.high) <= 0.0:
-            raise ValueError(f"a log curve for {self.knob} from {self.low:g} to {self.high:g}; give two numbers above 0")
+        if self.curve == "log" and min(self.low, self.high) < LOWEST_OF_LOG:
+            said = f"a log curve for {self.knob} from {self.low:g} to {self.high:g}"
+            raise ValueError(f"{said}; give two numbers of at least {LOWEST_OF_LOG:g}")
 
     def hears(self, channel: int, control: int) -> bool:
         """Whether it is about this control; channel 1 .. 16."""

@@ -5,10 +5,10 @@ import math
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from magenta_rt_py.io.midi_map import ControlBinding, MidiMap, NoteBinding
+from magenta_rt_py.io.midi_map import LOWEST_OF_LOG, ControlBinding, MidiMap, NoteBinding
 from magenta_rt_py.live.board import KNOBS, Kind
 
 BINDABLE = [knob for knob in KNOBS.values() if knob.kind not in (Kind.TEXT, Kind.ACTION)]
@@ -28,13 +28,16 @@ def test_curves():
     assert [whole.value_at(position) for position in (0, 1, 127)] == [0, 8, 1024] and type(whole.value_at(1)) is int
 
 
+@example(KNOBS["prompt/1/weight"], 5e-324, 1.0, "log", 1)
 @given(st.sampled_from(BINDABLE), st.floats(0, 1), st.floats(0, 1), st.sampled_from(["linear", "log"]), st.integers(0, 127))
 @settings(max_examples=100, deadline=None)
 def test_any_binding_gives_values_that_the_knob_takes(knob, first, second, curve, position):
     low, high = (knob.low + (knob.high - knob.low) * share for share in (first, second))
     if knob.kind is not Kind.NUMBER:
         low, high = float(round(low)), float(round(high))
-    if curve == "log" and min(low, high) <= 0.0:
+    if curve == "log" and min(low, high) < LOWEST_OF_LOG:
+        with pytest.raises(ValueError, match="log curve"):
+            ControlBinding(knob=knob.name, control=0, low=low, high=high, curve=curve)
         return
     binding = ControlBinding(knob=knob.name, control=0, low=low, high=high, curve=curve)
     value = binding.value_at(position)
@@ -76,7 +79,7 @@ def test_learned_controls_replace_each_other():
         ({"high": 4.5}, "temperature is 4.5; give a number from 0 to 4"),
         ({"low": math.nan}, "temperature is nan"),
         ({"curve": "cubic"}, "curve is 'cubic'; give one of linear, log"),
-        ({"curve": "log", "low": 0.0}, "a log curve for temperature from 0 to 2; give two numbers above 0"),
+        ({"curve": "log", "low": 0.0}, "a log curve for temperature from 0 to 2; give two numbers of at least 1e-06"),
     ],
 )
 def test_bindings_that_are_wrong(tmp_path, entry, said):
