@@ -1,6 +1,7 @@
-# Everything a checkout can do. The first two need nothing but Python 3.11 or later:
+# Everything a checkout can do. The first three need nothing but Python 3.11 or later:
 #
 #   make demo    a 30 s take that moves from one prompt to another: out/demo.flac, its spectrogram, how fast it ran
+#   make live    the live-mix page: opens in the browser, plays with the starter
 #   make test    the test suite
 #
 #   make setup   an environment in .venv with all that tests and training need
@@ -18,7 +19,7 @@ install = { test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/p
   || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check starter bench clean
+.PHONY: help demo live test setup check starter bench clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -26,6 +27,10 @@ help:
 demo: $(VENV)/.installed-demo
 	@mkdir -p out
 	$(BIN)/mrtpy generate --score examples/demo_score.json --seconds 30 --seed 1 --out out/demo.flac --plot out/demo.png
+
+# Loads the starter, opens the page in the browser, and plays until Ctrl-C. make live ARGS="--port 8000"
+live: $(VENV)/.installed-live
+	$(BIN)/mrtpy ui $(ARGS)
 
 # Two processes, whole files each, in the order of tests/conftest.py: the slowest first.
 test: $(VENV)/.installed-all
@@ -57,11 +62,16 @@ $(VENV)/.installed-demo: $(VENV)/.made $(INPUTS)
 	@$(call install,-e '.[plot]')
 	@touch $@
 
+$(VENV)/.installed-live: $(VENV)/.made $(INPUTS)
+	@echo "installing into $(VENV) ..."
+	@$(call install,-e '.[ui]')
+	@touch $@
+
 # tinysoundfont goes in alone because it declares pyaudio, which does not build without PortAudio's headers.
 $(VENV)/.installed-all: $(VENV)/.made $(INPUTS)
 	@echo "installing into $(VENV) ..."
-	@$(call install,-e '.[plot$(comma)train$(comma)audio$(comma)midi$(comma)osc$(comma)dev]')
+	@$(call install,-e '.[plot$(comma)train$(comma)audio$(comma)midi$(comma)osc$(comma)ui$(comma)dev]')
 	@$(call install,--no-deps tinysoundfont)
-	@touch $@ $(VENV)/.installed-demo
+	@touch $@ $(VENV)/.installed-demo $(VENV)/.installed-live
 
 comma := ,

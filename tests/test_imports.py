@@ -36,7 +36,7 @@ OPTIONAL = {
     },
     "matplotlib": {"train", "plot"},
     "psutil": {"cli"},
-    **{name: {"ui", "serve"} for name in ("fastapi", "gradio", "uvicorn")},
+    **{name: {"ui", "serve"} for name in ("fastapi", "gradio", "python_multipart", "starlette", "uvicorn", "websockets")},
     **{name: {"io"} for name in ("mido", "pythonosc", "sounddevice")},
     **{name: {"codec", "style", "lm", "train", "io"} for name in ("huggingface_hub", "tensorflow", "tensorstore")},
 }

@@ -57,7 +57,7 @@ def clone(tmp_path_factory, readme, new_checkout, new_environment) -> Clone:
     assert line == "pip install ."
     made = Clone(path, variables)
     run(made, f"{python} -m {line} --quiet")
-    for stamp in (".made", ".installed-demo", ".installed-all"):
+    for stamp in (".made", ".installed-demo", ".installed-live", ".installed-all"):
         (path / ".venv" / stamp).touch()
     return made
 
@@ -87,12 +87,12 @@ def test_make_demo_writes_the_take_and_its_picture_and_says_how_fast(clone):
     assert (clone.path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "setup", "check", "starter", "bench"])
+@pytest.mark.parametrize("target", ["demo", "live", "test", "setup", "check", "starter", "bench"])
 def test_make_installs_what_a_target_needs_first(root, new_checkout, tmp_path, target):
     path = new_checkout(tmp_path / "clone")
     done = subprocess.run(["make", "-n", target], cwd=path, capture_output=True, text=True, check=True)
     assert done.stdout.index("-m venv .venv") < done.stdout.index("constraints.txt")
-    wanted = {"demo": ".[plot]"}.get(target, ".[plot,train,audio,midi,osc,dev]")
+    wanted = {"demo": ".[plot]", "live": ".[ui]"}.get(target, ".[plot,train,audio,midi,osc,ui,dev]")
     assert wanted in done.stdout
 
 

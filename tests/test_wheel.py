@@ -46,7 +46,8 @@ def python(tmp_path_factory, built, new_environment) -> Path:
 def test_the_wheel_holds_every_module_and_the_starter_and_nothing_else(built, sources, project_files):
     expected = {str(path) if path.parts[0] == "magenta_rt_py" else f"magenta_rt_py/{path}" for path in sources}
     data = {str(path) for path in project_files if path.parts[:2] == ("magenta_rt_py", "starter")}
-    assert wheel_files(built) == expected | data | {"magenta_rt_py/py.typed"}
+    page = {f"magenta_rt_py/{path}" for path in project_files if path.parts[:2] in {("ui", "static"), ("ui", "presets")}}
+    assert wheel_files(built) == expected | data | page | {"magenta_rt_py/py.typed"}
     assert "magenta_rt_py/starter/bundle.json" in data
 
 

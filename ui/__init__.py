@@ -1,1 +1,1 @@
-"""The live-mix page in the browser. Nothing is here yet: it comes with the server."""
+"""The live-mix page: Gradio around a deck of its own, whose sound comes over a WebSocket (docs/live-mix.md)."""

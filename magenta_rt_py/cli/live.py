@@ -42,7 +42,7 @@ def register(commands: Any) -> None:
     music.add_argument("--temperature", type=float, help="how adventurous: 0 .. 4")
     music.add_argument("--top-k", type=int, help="codes that may be drawn, 0 for all")
     music.add_argument("--guidance", type=float, help="how closely to follow the prompts: 0 .. 20")
-    music.add_argument("--seed", type=int, default=0, help="another seed, other music (default 0)")
+    music.add_argument("--seed", type=int, help="another seed, other music (default 0)")
     music.add_argument("--set", action="append", metavar="KNOB=VALUE", default=[], help="any knob of docs/controls.md")
     music.add_argument("--moves", type=Path, metavar="JSON", help="[[seconds, knob, value], ...]")
     music.add_argument("--resume", action="store_true", help="go on from where the last performance was, with its knobs")
@@ -67,7 +67,7 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--cue", help="output channels of the metronome, such as 3,4")
     devices.add_argument("--rate", type=int, help="sample rate of the device (default: 48000 if it can)")
     devices.add_argument("--block", type=int, default=512, help="samples the driver asks for at once (default 512)")
-    devices.add_argument("--buffer", type=float, default=0.12, help="seconds of sound in front of the device (default 0.12)")
+    devices.add_argument("--buffer", type=float, default=0.2, help="seconds of sound in front of the device (default 0.2)")
     devices.add_argument("--latency", default="high", help="what the driver is asked for: low, high or seconds")
     devices.add_argument("--calibrate", action="store_true", help="measure the input's round trip with a sweep first")
     devices.add_argument("--round-trip", type=float, metavar="SECONDS", help="the round trip, if it is known")
@@ -101,14 +101,14 @@ def run(arguments: argparse.Namespace) -> int:
         ready = performance.get_ready(
             model,
             board,
-            seed=arguments.seed,
+            seed=board.settings.values["seed"],
             has_input=live_setup.has_input(arguments),
             past=None if resumed is None else resumed.past,
             is_offline=arguments.offline,
             say=lambda line: progress(arguments, line),
         )
         end_progress(arguments)
-        config = live_setup.config_of(arguments, round_trip, resumed)
+        config = live_setup.config_of(arguments, round_trip, resumed, seed=board.settings.values["seed"])
         midi = live_setup.open_midi(arguments, board, stack)
         playing = performance.Performance(model, card, board, ready, config=config, clock=clock, master=midi)
         ended: list[bool] = []
@@ -144,7 +144,8 @@ def check(arguments: argparse.Namespace) -> None:
     """Refuses, before anything is loaded, what cannot work."""
     from magenta_rt_py.generators.codec_lm import check_seed
 
-    check_seed(arguments.seed)
+    if arguments.seed is not None:
+        check_seed(arguments.seed)
     if arguments.record is not None:
         check_output(arguments.record, suffixes=RECORDING_SUFFIXES)
     if arguments.seconds is not None and not 0.0 < arguments.seconds <= 86_400.0:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from magenta_rt_py.live.knobs import KNOBS, LONGEST_TEXT, PROMPT_SLOTS, Kind, find
+from magenta_rt_py.live.knobs import HIGHEST_SEED, KNOBS, LONGEST_TEXT, PROMPT_SLOTS, Kind, find, show_limit
 
 __all__ = ["HELP", "LONGEST_LINE", "NOTHING_TYPED", "Answer", "Turn", "Typing", "enter", "press", "split_keys"]
 
@@ -31,6 +31,7 @@ HELP = (
     "space          taps the tempo            , .          volume",
     "m + Enter      metronome on, off         s + Enter    saves the moment",
     "r + Enter      records; stops it         b + Enter    goes back to it",
+    "f + Enter      starts afresh             d + Enter    takes the next seed",
     "q + Enter      quits; so does Ctrl-C     w + Enter    rewinds a bar",
     "Any knob or action: :bpm 140   :prompt/2/text techno   :record take.flac",
     ":help NAME explains one; docs/controls.md has them all.",
@@ -193,6 +194,7 @@ def _hit(key: str, values: Mapping[str, Any]) -> Answer | None:
 def _letter(line: str, values: Mapping[str, Any], is_recording: bool) -> Answer | None:
     """What a single letter does; None if the line is none."""
     click = 0.0 if values["metronome"] else CLICK
+    seed = (values["seed"] + 1) % (HIGHEST_SEED + 1)
     known = {
         "m": Answer((Turn("metronome", click),), note="metronome on" if click else "metronome off"),
         "r": Answer((Turn("record/stop"),), note="recorded")
@@ -201,6 +203,8 @@ def _letter(line: str, values: Mapping[str, Any], is_recording: bool) -> Answer 
         "s": Answer((Turn("snapshot/save", 1),)),
         "b": Answer((Turn("snapshot/recall", 1),)),
         "w": Answer((Turn("rewind", 1),)),
+        "f": Answer((Turn("reset"),)),
+        "d": Answer((Turn("seed", seed),), note=f"seed {seed}"),
         "q": Answer((Turn("quit"),), note="ending"),
     }
     return known.get(line)
@@ -240,7 +244,8 @@ def _read(kind: Kind | None, text: str) -> Any:
 def _explain(name: str) -> str:
     knob = find(name)
     kind = knob.argument if knob.kind is Kind.ACTION else knob.kind
-    takes = "" if kind is None else f" ({kind.value}, {knob.low:g} .. {knob.high:g}{' ' + knob.unit if knob.unit else ''})"
+    limits = f"{show_limit(knob.low)} .. {show_limit(knob.high)} {knob.unit}".rstrip()
+    takes = "" if kind is None else f" ({kind.value}, {limits})"
     return f"{knob.name}{takes}: {knob.help}"
 
 

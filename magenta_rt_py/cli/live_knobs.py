@@ -46,8 +46,8 @@ def initial(arguments: argparse.Namespace, defaults: dict[str, Any], resumed: Ch
         raise ValueError(f"{len(prompts)} prompts; give at most {MOST_PROMPTS}")
     for slot, (text, weight) in enumerate(prompts, 1):
         knobs.update({f"prompt/{slot}/text": text, f"prompt/{slot}/weight": weight})
-    options = {"bpm": "bpm", "temperature": "temperature", "top_k": "top_k", "guidance": "guidance"}
-    given = {name: getattr(arguments, option) for option, name in options.items()}
+    options = ("bpm", "temperature", "top_k", "guidance", "seed")
+    given = {name: getattr(arguments, name) for name in options}
     knobs.update({name: value for name, value in given.items() if value is not None})
     for text in arguments.set:
         name, equals, value = text.partition("=")

@@ -144,7 +144,9 @@ def round_trip_of(arguments: argparse.Namespace) -> int:
     return samples
 
 
-def config_of(arguments: argparse.Namespace, round_trip: int, resumed: Checkpoint | None) -> SessionConfig:
+def config_of(
+    arguments: argparse.Namespace, round_trip: int, resumed: Checkpoint | None, *, seed: int | None = None
+) -> SessionConfig:
     from magenta_rt_py.live.intro import Intro
     from magenta_rt_py.live.session_parts import SessionConfig
 
@@ -155,7 +157,7 @@ def config_of(arguments: argparse.Namespace, round_trip: int, resumed: Checkpoin
         old.unlink(missing_ok=True)
     loops = arguments.intro_loops
     return SessionConfig(
-        seed=arguments.seed,
+        seed=arguments.seed if seed is None else seed,
         log_path=log,
         checkpoint_path=None if arguments.offline else folder / "last.json",
         record_path=None if arguments.record is None else arguments.record.absolute(),

@@ -21,7 +21,7 @@ LONGEST_ERROR = 400
 """Characters of an error's line."""
 
 COMMANDS = (
-    *("generate", "live", "replay", "bench", "codec", "embed", "doctor", "studio", "evaluate", "train", "simulate"),
+    *("generate", "live", "ui", "replay", "bench", "codec", "embed", "doctor", "studio", "evaluate", "train", "simulate"),
     "devices",
 )
 """Modules of magenta_rt_py.cli, in the order the help shows them; one that is not installed is left out."""

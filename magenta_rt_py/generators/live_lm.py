@@ -111,8 +111,10 @@ class LiveLM:
             places = np.array([place for place, _ in known])
             levels = len(known[0][1].codes)
             codes[places, :levels] = np.stack([frame.codes for _, frame in known])
-            beats = np.array([frame.beat for _, frame in known])
-            clock[places] = _clock_rows(beats, np.array([frame.bpm for _, frame in known]))
+            beats, tempos = (np.array(values) for values in zip(*((frame.beat, frame.bpm) for _, frame in known)))
+            is_timed = np.isfinite(beats) & np.isfinite(tempos)
+            if is_timed.any():  # the rows of sound from elsewhere, whose beat nobody knows, stay unset
+                clock[places[is_timed]] = _clock_rows(beats[is_timed], tempos[is_timed])
         return codes, clock
 
     def _mixed(self, request: Request, own: Int[np.ndarray, "context levels"]) -> Int[np.ndarray, "context mixed_levels"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,9 +20,9 @@ class Frame(NamedTuple):
     codes: Int[np.ndarray, "levels"]
     """As many levels as the language model makes."""
     beat: float
-    """Position of the transport at its start, in beats, as it was made."""
+    """Position of the transport at its start, in beats, as it was made; NaN if it is unknown: of sound from elsewhere."""
     bpm: float
-    """Tempo there."""
+    """Tempo there; NaN if it is unknown."""
 
 
 class Conditioning(NamedTuple):
@@ -56,10 +57,21 @@ class Conditioning(NamedTuple):
 
 
 def frames_to_json(frames: tuple[Frame | None, ...]) -> list[Any]:
-    """Frames for a file, null where there is none; comes back the same to the last bit."""
-    return [None if frame is None else [frame.codes.tolist(), frame.beat, frame.bpm] for frame in frames]
+    """Frames for a file, null where there is none, or no beat; comes back the same to the last bit."""
+    return [None if frame is None else [frame.codes.tolist(), _or_none(frame.beat), _or_none(frame.bpm)] for frame in frames]
 
 
 def frames_from_json(data: list[Any]) -> tuple[Frame | None, ...]:
     """What `frames_to_json` gave."""
-    return tuple(None if entry is None else Frame(np.array(entry[0], np.int32), entry[1], entry[2]) for entry in data)
+    return tuple(
+        None if entry is None else Frame(np.array(entry[0], np.int32), _or_nan(entry[1]), _or_nan(entry[2]))
+        for entry in data
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

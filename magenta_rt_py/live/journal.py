@@ -1,6 +1,6 @@
 """Journal: writes down what a session does, on a thread of its own, so that no disk ever holds up the music.
 
-    header    seed, bundle, the ten seconds before the first frame
+    header    seed at the start, bundle, the ten seconds before the first frame
     request   what the model was asked, with everything it depends on        at its answer
     play      from this frame on, the answer to this request is played, from this place in it
     turn      another past: a snapshot, a rewind
@@ -80,6 +80,7 @@ class Journal:
             "start": request.start,
             "length": request.length,
             "sequence": request.sequence,
+            "seed": request.seed,
             "conditioning": request.controls.to_json(),
             "heard": None if heard is None else pack_codes(heard),
         }

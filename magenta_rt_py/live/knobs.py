@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["KNOBS", "LONGEST_TEXT", "PROMPT_SLOTS", "SNAPSHOT_SLOTS", "Kind", "Knob", "find"]
+__all__ = ["HIGHEST_SEED", "KNOBS", "LONGEST_TEXT", "PROMPT_SLOTS", "SNAPSHOT_SLOTS", "Kind", "Knob", "find", "show_limit"]
 
 PROMPT_SLOTS = 8
 SNAPSHOT_SLOTS = 8
 LONGEST_TEXT = 500
 """Characters of a prompt or a file name."""
+HIGHEST_SEED = 2**32 - 1
 
 
 class Kind(enum.Enum):
@@ -96,7 +97,8 @@ class Knob:
         if is_number and self.low <= value <= self.high and (not is_whole or value == int(value)):
             return int(value) if is_whole else float(value)
         wanted = "a whole number" if is_whole else "a number"
-        raise ValueError(f"{self.name} is {_show(value)}; give {wanted} from {self.low:g} to {self.high:g}")
+        limits = f"from {show_limit(self.low)} to {show_limit(self.high)}"
+        raise ValueError(f"{self.name} is {_show(value)}; give {wanted} {limits}")
 
 
 def find(name: str) -> Knob:
@@ -111,6 +113,11 @@ def find(name: str) -> Knob:
         advice = f"did you mean {near[0]}?" if near else "see docs/controls.md for all of them"
         raise ValueError(f"there is no knob {_show(name)}; {advice}")
     return knob
+
+
+def show_limit(limit: float) -> str:
+    """A limit for people, no digit of a whole number left out: 0.5, 4, 4294967295."""
+    return f"{limit:.0f}" if limit == int(limit) else f"{limit:g}"
 
 
 def _show(value: Any) -> str:
@@ -129,11 +136,11 @@ def _whole(name: str, low: float, high: float, default: int, unit: str, text: st
     return Knob(name=name, kind=Kind.WHOLE, low=low, high=high, default=default, unit=unit, help=text)
 
 
-def _switch(name: str, text: str) -> Knob:
-    return Knob(name=name, kind=Kind.SWITCH, low=0.0, high=1.0, default=False, unit="", help=text)
+def _switch(name: str, text: str, *, default: bool = False) -> Knob:
+    return Knob(name=name, kind=Kind.SWITCH, low=0.0, high=1.0, default=default, unit="", help=text)
 
 
-def _prompt(slot: int) -> tuple[Knob, Knob]:
+def _prompt(slot: int) -> tuple[Knob, ...]:
     text = Knob(
         name=f"prompt/{slot}/text",
         kind=Kind.TEXT,
@@ -144,7 +151,12 @@ def _prompt(slot: int) -> tuple[Knob, Knob]:
         help=f"what prompt {slot} says; empty: unused",
     )
     weight = 1.0 if slot == 1 else 0.0
-    return text, _number(f"prompt/{slot}/weight", 0.0, 2.0, weight, "", f"share of prompt {slot} in the mix")
+    return (
+        text,
+        _number(f"prompt/{slot}/weight", 0.0, 2.0, weight, "", f"share of prompt {slot} in the mix"),
+        _switch(f"prompt/{slot}/mute", f"leaves prompt {slot} out of the mix"),
+        _switch(f"prompt/{slot}/solo", f"prompt {slot} counts, and of the others only those with solo"),
+    )
 
 
 def _action(
@@ -174,11 +186,13 @@ def _table() -> Mapping[str, Knob]:
         _whole("top_k", 0.0, 1024.0, 0, "codes", "codes that may be drawn at each level; 0: all"),
         _number("guidance", 0.0, 20.0, 0.5, "", "how strongly the prompts pull; 0: off"),
         _number("input_guidance", 0.0, 20.0, 0.0, "", "how strongly the performer pulls; 0: off"),
+        _whole("seed", 0.0, float(HIGHEST_SEED), 0, "", "another seed, other music"),
         _number("bpm", 20.0, 400.0, 125.0, "beats a minute", "tempo"),
         _whole("beats_per_bar", 1.0, 16.0, 4, "beats", "length of a bar"),
         _switch("midi_clock", "follow an incoming MIDI clock"),
         _number("volume", 0.0, 2.0, 1.0, "", "amplitude of what is heard"),
         _number("metronome", 0.0, 1.0, 0.0, "", "amplitude of the click"),
+        _switch("inject/on", "whether the model hears the performer", default=True),
         _number("inject/gain", 0.0, 4.0, 1.0, "", "amplitude of the performer in what the model believes it heard"),
         _number("inject/feedback", 0.0, 1.0, 0.95, "", "amplitude of the model's own sound in it"),
         _number("inject/gap", 0.0, 2.0, 0.0, "seconds", "the performer is left out of the last so many seconds"),
@@ -200,6 +214,7 @@ def _table() -> Mapping[str, Knob]:
         ),
         _action("record/stop", "completes the recording"),
         _action("calibrate", "measures the round trip of the sound card"),
+        _action("reset", "forgets the music so far: starts afresh at the next bar"),
         _action("panic", "silence, and start afresh"),
         _action("quit", "ends the program"),
     ]

@@ -10,6 +10,7 @@ Stateful shell around pure parts; one thread uses it. Nothing that comes in here
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from magenta_rt_py.live.transport import Transport
 __all__ = ["Performer"]
 
 FRAME_SAMPLES = 1920
+CONTEXT_FRAMES = 250
+"""What the model hears at once."""
 
 
 class Performer:
@@ -45,6 +48,7 @@ class Performer:
         self._loops = loops.init_state()
         self._settings = injection.InjectionSettings()
         self._injection = injection.init_state(start_frame=start_frame, settings=self._settings)
+        self._is_on, self._mixed_until = True, -math.inf  # stream frame after the last one that anything was mixed into
 
     @property
     def late_samples(self) -> int:
@@ -60,9 +64,11 @@ class Performer:
           frame: stream frame that is heard now.
           delay_samples: from playing until the end of the context being made then; a loop must be longer.
         """
+        # Switched off, the mix is what was played: the gains move there as to any other value.
+        self._is_on = values["inject/on"]
         self._settings = injection.InjectionSettings(
-            input_gain=values["inject/gain"],
-            feedback=values["inject/feedback"],
+            input_gain=values["inject/gain"] if self._is_on else 0.0,
+            feedback=values["inject/feedback"] if self._is_on else 1.0,
             gap_seconds=values["inject/gap"],
         )
         wanted = loops.FREE
@@ -76,6 +82,7 @@ class Performer:
 
     def hear(self, captured: Sequence[Captured], transport: Transport) -> None:
         """Takes what came in."""
+        late_samples = self._injection.late_samples
         for block in captured:
             if block.opening != self._opening:
                 continue
@@ -86,6 +93,8 @@ class Performer:
                 self._injection = injection.hear(self._injection, part.stream_start, samples, offsets)
                 if part.stream_start >= 0:
                     self.prompt = live_prompt.hear(self.prompt_config, self.prompt, part.stream_start, samples)
+        if not self._is_on:  # nobody waited for it
+            self._injection = self._injection._replace(late_samples=late_samples)
 
     def play(self, start_sample: int, samples: Float[np.ndarray, "samples 2"]) -> None:
         """The model's own sound, surely to be played from a stream sample on."""
@@ -103,7 +112,14 @@ class Performer:
         self._injection, mix = injection.mix(
             self._injection, self._settings, end_frame, played_until_frame=played_until_frame
         )
+        places = np.flatnonzero(mix.is_mixed)
+        last = mix.start_frame + int(places[-1]) + 1 if len(places) else min(self._mixed_until, mix.start_frame)
+        self._mixed_until = last
         return mix
+
+    def is_left_out(self, end_frame: int) -> bool:
+        """Whether a context that ends at a frame is the model's own: switched off, and nothing mixed in is left in it."""
+        return not self._is_on and end_frame - self._mixed_until >= CONTEXT_FRAMES
 
     def turn(self, frame: int) -> None:
         """The music has another past from a frame on: what was mixed into the old one counts no more."""
@@ -114,10 +130,12 @@ class Performer:
             played=track.forget(self._injection.played, before),
             late_samples=self._injection.late_samples,
         )
+        self._mixed_until = -math.inf
 
     def level(self, *, gain: float, feedback: float) -> None:
-        """Overrides the knobs of the mix during an intro."""
-        self._settings = dataclasses.replace(self._settings, input_gain=gain, feedback=feedback)
+        """Overrides the knobs of the mix during an intro; a performer who is switched off stays so."""
+        if self._is_on:
+            self._settings = dataclasses.replace(self._settings, input_gain=gain, feedback=feedback)
 
 
 def _numbers(samples: Float[np.ndarray, "samples 2"]) -> Float[np.ndarray, "samples 2"]:

@@ -20,6 +20,7 @@ from magenta_rt_py.live import event_log, output
 from magenta_rt_py.live.frame import Conditioning, Frame, frames_from_json
 from magenta_rt_py.live.generator import Generator, Request
 from magenta_rt_py.live.journal import unpack_codes
+from magenta_rt_py.live.knobs import HIGHEST_SEED
 from magenta_rt_py.live.session_parts import Sound
 from magenta_rt_py.live.stage import FRAME_SAMPLES, is_playable, sound_of
 from magenta_rt_py.live.timeline import Origin
@@ -93,6 +94,8 @@ def _order(header: dict[str, Any], events: Iterator[event_log.Event]) -> Script:
             Conditioning.from_json(data["conditioning"])
             if not (data["length"] > 0 and data["sequence"] >= 0 and data["start"] >= 0):
                 raise KeyError("length")
+            if not 0 <= data.get("seed", 0) <= HIGHEST_SEED:
+                raise KeyError("seed")
             if data["heard"] is not None:
                 unpack_codes(data["heard"])
             script.requests[data["number"]] = data
@@ -216,7 +219,7 @@ def _answer(
         history=past,
         controls=Conditioning.from_json(data["conditioning"]),
         sequence=data["sequence"],
-        seed=script.header["seed"],
+        seed=data.get("seed", script.header["seed"]),  # older logs have one seed for all
         heard=None if heard is None else make_heard(unpack_codes(heard)),
     )
     answers[take.request] = list(generator.generate(request))

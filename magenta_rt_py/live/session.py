@@ -19,13 +19,14 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from magenta_rt_py.live import intro, memory, planner
+from magenta_rt_py.live.actions import Actions
 from magenta_rt_py.live.board import Board, Change
 from magenta_rt_py.live.card import Card
 from magenta_rt_py.live.card_guard import CardGuard
@@ -50,6 +51,7 @@ __all__ = ["Session"]
 RENDER_FRAMES = 4
 """Sound that is made at once, ahead of its time."""
 PUBLISH_STEPS = 2
+PUBLISH_WAITS = 5
 CHECKPOINT_FRAMES = 125
 """A checkpoint every 5 s."""
 QUIET_FRAMES = 50
@@ -58,6 +60,8 @@ RECOVERY_ANSWERS = 5
 """Good answers after which a model that failed is believed again."""
 START_FRAMES = 250
 """The start, 10 s, is told apart in counts of underruns."""
+CALM_SAMPLES = 4800
+"""Sound beyond what the card needs now, 0.1 s: nothing is lost by looking for an answer 8 ms later."""
 
 
 class Session:
@@ -106,6 +110,7 @@ class Session:
         """
         self.config = config or SessionConfig()
         self.board, self.card, self.delays = board, CardGuard(card, clock), DelayMeter()
+        board.set("seed", self.config.seed, source="session")
         self._sound, self._styles, self._clock, self._master = sound, styles, clock, master
         self._now = now
         self._generator = generator
@@ -121,9 +126,7 @@ class Session:
             seed=self.config.seed,
         )
         self.engine.turn(0, past)
-        self._past, self._memory = past, memory.Memory(past)
-        self._snapshots: dict[int, tuple[Frame | None, ...]] = {}
-        self._turning_unit = 0
+        self._memory = memory.Memory(past)
         self._settings = board.settings
         values = self._settings.values
         self._conductor = Conductor(values["bpm"], beats_per_bar=values["beats_per_bar"])
@@ -132,8 +135,8 @@ class Session:
         if self.config.has_input:
             self._performer = Performer(round_trip_samples=self.config.round_trip_samples)
         self._make_mix = make_mix
-        self._later: list[Callable[[int], None]] = []
         self._rendered = 0
+        self._playing_sequence = self._next_sequence = 0
         self._frames: deque[Float[np.ndarray, "samples 2"]] = deque()
         self._is_stopping, self._early_underruns = False, 0
         self._busy: deque[tuple[float, float]] = deque(maxlen=40)
@@ -151,11 +154,26 @@ class Session:
             record_folder=self.config.record_folder,
             on_problem=self._say,
         )
+        self._actions = self._make_actions(past)
         self._unlisten = board.listen(self._note_change)
         styles.ask(self._settings)
-        self._status, self._steps = self._look(), 0
+        self._status, self._steps, self._waits = self._look(), 0, 0
         if self.config.record_path is not None:
             self._stage.record(str(self.config.record_path))
+
+    def _make_actions(self, past: tuple[Frame | None, ...]) -> Actions:
+        return Actions(
+            self.board,
+            self.engine,
+            self._conductor,
+            self._memory,
+            self._stage,
+            self._journal,
+            past=past,
+            say=self._say,
+            stop=self.stop,
+            set_tempo=self._set_tapped,
+        )
 
     @property
     def transport(self) -> Transport:
@@ -171,6 +189,12 @@ class Session:
     def seconds(self) -> float:
         """Music played."""
         return self.engine.timeline.playhead * self.engine.plan.unit_seconds
+
+    @property
+    def playing_sequence(self) -> int:
+        """Number of the settings that the sound was made with that is being written, or was last. On the player's thread, in
+        the card's `write`: of just these samples."""
+        return self._playing_sequence
 
     @property
     def written_samples(self) -> int:
@@ -191,6 +215,17 @@ class Session:
     def status(self) -> SessionStatus:
         """How it is going, a tenth of a second ago at most."""
         return self._status
+
+    def bring(self, past: Sequence[Frame | None], name: str) -> None:
+        """Goes on from another past at the next bar line that can still change, as a snapshot does. Any thread.
+
+        Args:
+          past: frames, newest last; the last ten seconds count. None where there is nothing.
+          name: for the message.
+        Raises:
+          ValueError: there is no frame in it, or one with another number of codes than the music has.
+        """
+        self._actions.bring(past, name)
 
     def stop(self) -> None:
         """Ends `run` after the frame that is being played."""
@@ -216,6 +251,8 @@ class Session:
         while not self._is_stopping and timeline.playhead < end:
             if self.card.wait_for_room(FRAME_SAMPLES, 0.02):
                 self.step()
+            else:
+                self.attend()
             now = self._clock.now_seconds()
             if timeline.playhead > playhead:
                 playhead, moved_seconds = timeline.playhead, now
@@ -226,8 +263,9 @@ class Session:
     def step(self) -> None:
         """Plays one frame, or holds; the card has room for it."""
         self._take_settings()
-        for action in self.board.take_actions():
-            self._act(action)
+        self._take_performer()
+        self._take_style()
+        self._actions.take()
         if self._performer is not None:
             self._performer.hear(self.card.read(), self.transport)
         slot = self.engine.step()
@@ -236,8 +274,19 @@ class Session:
             self._hold()
         else:
             self._play(slot)
+        self._waits = 0
         self._steps += 1
         if self._steps % PUBLISH_STEPS == 0:
+            self._status = self._look()
+
+    def attend(self) -> None:
+        """Takes what people do and plays nothing: while the card has no room, as a page that is paused has none for long."""
+        self._take_settings()
+        self._take_style()
+        self._actions.take()
+        self._waits += 1
+        if self._waits % PUBLISH_WAITS == 0:
+            self._tell_problems()
             self._status = self._look()
 
     # What people do.
@@ -247,19 +296,23 @@ class Session:
         values = settings.values
         if settings.sequence != self._settings.sequence:
             if values["bpm"] != self._settings.values["bpm"]:
-                self._later.append(lambda frame: self._conductor.set_bpm(values["bpm"], frame))
+                self._actions.do_later(lambda frame: self._conductor.set_bpm(values["bpm"], frame))
             if values["beats_per_bar"] != self.transport.beats_per_bar:
                 self._conductor.set_beats_per_bar(values["beats_per_bar"])
             self._settings = settings
             self._styles.ask(settings)
-        if self._performer is not None:
-            frame = self.engine.timeline.playhead
-            plan = self.engine.plan
-            delay = self._performer.round_trip_samples + self.card.queued_samples()
-            delay += (plan.look_ahead + plan.interval + 2) * FRAME_SAMPLES
-            self._performer.set(values, self.transport, frame, delay)
-            self._performer.prompt = self._styles.hear(self._performer.prompt)
-            self._enter()
+
+    def _take_performer(self) -> None:
+        if self._performer is None:
+            return
+        plan = self.engine.plan
+        delay = self._performer.round_trip_samples + self.card.queued_samples()
+        delay += (plan.look_ahead + plan.interval + 2) * FRAME_SAMPLES
+        self._performer.set(self._settings.values, self.transport, self.engine.timeline.playhead, delay)
+        self._performer.prompt = self._styles.hear(self._performer.prompt)
+        self._enter()
+
+    def _take_style(self) -> None:
         sequence, style = self._styles.latest
         if sequence != self.engine.sequence or style != self.engine.controls:
             self.engine.set_controls(style, sequence=sequence)
@@ -280,98 +333,21 @@ class Session:
         chosen = intro.Levels(values["inject/gain"], values["inject/feedback"], values["volume"], values["metronome"])
         return intro.levels_at(opening, beat, chosen)
 
-    def _act(self, action: Change) -> None:
-        """Does what was asked for; what cannot be done is said, and the music goes on."""
-        try:
-            self._journal.event(self._stage.written, "action", {"name": action.name, "value": action.value})
-            self._acts()[action.name](action)
-        except KeyError:
-            self._say(f"{action.name}: nothing here does that")
-        except (ValueError, OSError) as error:
-            self._say(f"{action.name}: {error}")
-
-    def _acts(self) -> dict[str, Callable[[Change], None]]:
-        return {
-            "tap": self._tap,
-            "nudge": lambda action: self._later.append(lambda frame: self._conductor.nudge(action.value, frame)),
-            "downbeat": self._downbeat,
-            "snapshot/save": lambda action: self._save(action.value),
-            "snapshot/recall": lambda action: self._recall(action.value),
-            "rewind": lambda action: self._rewind(action.value),
-            "record": lambda action: self._stage.record(action.value),
-            "record/stop": lambda action: self._stage.stop_recording(),
-            "panic": lambda action: self._panic(),
-            "calibrate": lambda action: self._say("calibrate before playing: mrtpy live --calibrate"),
-            "quit": lambda action: self.stop(),
-        }
-
-    def _tap(self, action: Change) -> None:
-        sample = self._heard_at(action)
-
-        def tap(frame: int) -> None:
-            bpm = self._conductor.tap(sample, frame)
-            if bpm is not None:
-                self.board.set("bpm", bpm, source="tap")
-                self._settings = self.board.settings  # it is so already; nothing is to be done about it
-                self._styles.ask(self._settings)
-
-        self._later.append(tap)
-
-    def _downbeat(self, action: Change) -> None:
-        sample = self._heard_at(action)
-        self._later.append(lambda frame: self._conductor.downbeat(sample, frame))
-
-    def _save(self, slot: int) -> None:
-        frame = memory.bar_line_before(self.transport, self._memory.end)
-        self._snapshots[slot] = self._memory.before(frame)
-        self._say(f"snapshot {slot} saved")
-
-    def _recall(self, slot: int) -> None:
-        if slot not in self._snapshots:
-            kept = ", ".join(map(str, sorted(self._snapshots))) or "none"
-            raise ValueError(f"there is no snapshot {slot}; saved: {kept}")
-        self._turn(self._snapshots[slot], f"snapshot {slot}")
-
-    def _rewind(self, bars: int) -> None:
-        frame = memory.bar_line_before(self.transport, self._memory.end, bars=bars)
-        self._turn(self._memory.before(frame), f"{bars} bars back")
-
-    def _turn(self, past: tuple[Frame | None, ...], what: str) -> None:
-        """Goes on from another past at the next bar line that can still change."""
-        # The device may have to finish a request for the old past first, and then needs as long for the new one.
-        timeline = self.engine.timeline
-        soonest = max(timeline.frozen_until + 1, timeline.playhead + 2 * self.engine.plan.look_ahead)
-        unit = memory.bar_line_after(self.transport, soonest)
-        self._turn_at(unit, past)
-        self._say(f"{what}: at bar {self.transport.bar_position(unit + 0.5).bar}")
-
-    def _panic(self) -> None:
-        """Starts afresh at once: what was planned is dropped, the sound is faded by a hold."""
-        self.engine.clear()
-        self._turn_at(self.engine.timeline.frozen_until, self._past)
-        self._say("starting afresh")
-
-    def _turn_at(self, unit: int, past: tuple[Frame | None, ...]) -> None:
-        self.engine.turn(unit, past)
-        self._turning_unit = unit
-        self._journal.event(self._stage.written, "turn", {"unit": unit, "past": memory.frames_to_json(past)})
+    def _set_tapped(self, bpm: float) -> None:
+        self.board.set("bpm", bpm, source="tap")
+        self._settings = self.board.settings  # it is so already; nothing is to be done about it
+        self._styles.ask(self._settings)
 
     def _lead(self, frame: int) -> None:
         """Tempo and place as they are asked for take effect with a request's first frame, so that no frame that was made
         by the old ones is played by the new."""
-        for change in self._later:
-            change(frame)
-        self._later.clear()
+        self._actions.lead(frame)
         if self._master is None or not self._settings.values["midi_clock"]:
             return
         ahead = (frame * FRAME_SAMPLES - self._stage.heard_sample()) / SAMPLES_A_SECOND
         told = self._master(self._now() + ahead)
         if told is not None:
             self._conductor.follow(frame, beat=told[0], bpm=told[1])
-
-    def _heard_at(self, action: Change) -> int:
-        since = max(0.0, time.perf_counter() - action.made_seconds)
-        return self._stage.heard_sample() - round(min(since, 10.0) * SAMPLES_A_SECOND)
 
     def _note_change(self, change: Change) -> None:
         """On whatever thread turned the knob."""
@@ -384,22 +360,25 @@ class Session:
     def _prepare(self, request: Request) -> Request:
         """Completes a request: controls at the last moment, and what the performer played."""
         self._lead(request.start)
-        values = self._settings.values
-        is_coarse = self._planner.choice.is_coarse
+        values, performer, is_coarse = self._settings.values, self._performer, self._planner.choice.is_coarse
+        is_unheard = performer is None or is_coarse or performer.is_left_out(request.start)
         conditioning = Conditioning(
             temperature=values["temperature"],
             top_k=values["top_k"],
             guidance_weight=values["guidance"],
-            input_guidance_weight=0.0 if is_coarse else values["input_guidance"],
+            input_guidance_weight=0.0 if is_unheard else values["input_guidance"],
             style=request.controls,
             transport=self.transport.without_past(request.start),
         )
         heard = None
-        if self._performer is not None and (is_coarse or request.start == self._turning_unit):
-            self._performer.turn(request.start)
-        if self._performer is not None and not is_coarse:
+        if performer is not None and (is_coarse or request.start == self._actions.turning_unit):
+            performer.turn(request.start)
+        elif performer is not None and is_unheard:  # switched on again, the performer counts from what was heard just now
+            heard_frame = max(0, self._stage.heard_sample() // FRAME_SAMPLES)
+            performer.turn(min(request.start, max(heard_frame, self._actions.turning_unit)))
+        if not is_unheard:
             heard = self._make_mix(self._mix(request.start))
-        return request._replace(controls=conditioning, heard=heard)
+        return request._replace(controls=conditioning, heard=heard, seed=values["seed"])
 
     def _mix(self, start: int) -> Mix:
         """What the model hears up to a request's start. The last frame's sound depends on the one to come: for now it is
@@ -424,6 +403,8 @@ class Session:
         self._busy.append((seconds, self.engine.plan.interval * self.engine.plan.unit_seconds))
         programs = sorted(self._planner_config.cost_seconds)
         length = next((known for known in programs if known >= request.length), request.length)
+        if request.history and request.history[0] is None:  # until ten seconds are full, a model runs its longest program
+            length = max(programs)
         before = self._planner.choice
         self._planner, choice = planner.step(self._planner_config, self._planner, length, seconds)
         if choice.plan != before.plan:
@@ -445,6 +426,8 @@ class Session:
         self._render_until(max(ahead, unit + 1), first=slot)
         self._journal.play(self._stage.written, unit, slot)
         self._memory.add(slot.payload)
+        # What sounds now is the frame before: sound lags its codes by one.
+        self._playing_sequence, self._next_sequence = self._next_sequence, slot.sequence
         values, levels = self._settings.values, self._levels()
         self._stage.play(
             self._frames.popleft(),
@@ -466,7 +449,9 @@ class Session:
         if self._stage.needs_bridging():
             self._stage.bridge()
         else:
-            self._clock.wait_until(self._clock.now_seconds() + 0.002)
+            # With much in front of the device, as of a page, it need not look so often: others play on this machine, too.
+            is_calm = self._stage.spare_samples() > CALM_SAMPLES
+            self._clock.wait_until(self._clock.now_seconds() + (0.01 if is_calm else 0.002))
 
     def _render_until(self, end: int, *, first: Slot | None = None) -> None:
         """Makes the sound of the frozen frames up to `end`; `first` is the one that has just been played."""

@@ -71,7 +71,7 @@ class SessionConfig:
     """How a performance is set up."""
 
     seed: int = 0
-    """The same seed and the same log give the same music."""
+    """Where the knob `seed` starts, 0 .. 2**32 - 1. The same seed and the same log give the same music."""
     log_path: Path | None = None
     """The event log, a new file; None for none."""
     checkpoint_path: Path | None = None

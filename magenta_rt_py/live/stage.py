@@ -114,9 +114,13 @@ class Stage:
         device = round(self._card.status.output_delay_seconds * SAMPLES_A_SECOND)
         return self._stream_end - self._card.queued_samples() - device
 
+    def spare_samples(self) -> int:
+        """Samples in front of the device beyond those without which it is about to run dry; below 0 it is."""
+        return self._card.queued_samples() - self._card.block_samples - HOLD_SAMPLES
+
     def needs_bridging(self) -> bool:
         """Whether the card is about to run dry."""
-        return self.has_sounded and self._card.queued_samples() < self._card.block_samples + HOLD_SAMPLES
+        return self.has_sounded and self.spare_samples() < 0
 
     def play(
         self,

@@ -1,1 +1,1 @@
-"""The WebSocket protocol and its sessions. Nothing is here yet: it comes with the live engine."""
+"""Server of the live-mix page and of programs: seats, one device for all, the WebSocket protocol (docs/live-protocol.md)."""

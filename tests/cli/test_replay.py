@@ -42,6 +42,13 @@ def test_a_changed_checksum_is_seen(run, tiny_bundle, tmp_path, log):
     assert code == 1 and "NOT the same" in out
 
 
+def test_a_log_of_before_requests_had_seeds_of_their_own(run, tiny_bundle, tmp_path, log):
+    lines = [line.replace('"seed": 0, "conditioning"', '"conditioning"') for line in log]
+    assert lines != log
+    code, out, _ = run("replay", write(tmp_path / "older.jsonl", lines), "--bundle", tiny_bundle)
+    assert code == 0 and "identical, sample for sample, over the 1 s" in out
+
+
 def test_a_log_that_ends_early_gives_what_it_has(run, tiny_bundle, tmp_path, log):
     first = next(number for number, line in enumerate(log) if '"play"' in line)
     path = write(tmp_path / "short.jsonl", log[: first + 1])
@@ -75,6 +82,8 @@ def damage(log, kind, change):
         (lambda log: [*log[:3], "[1, 2]", *log[3:]], "line 4 is no event"),
         (lambda log: damage(log, "request", lambda data: data.pop("start")), "damaged"),
         (lambda log: damage(log, "request", lambda data: data.update(conditioning=None)), "damaged"),
+        (lambda log: damage(log, "request", lambda data: data.update(seed=-1)), "damaged"),
+        (lambda log: damage(log, "request", lambda data: data.update(seed="7")), "damaged"),
         (lambda log: damage(log, "request", lambda data: data.update(heard={"shape": [1], "packed": "AAAA"})), "damaged"),
         (lambda log: damage(log, "play", lambda data: data.pop("unit")), "damaged"),
         (lambda log: damage(log, "play", lambda data: data.update(index=1000)), "damaged"),

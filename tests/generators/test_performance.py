@@ -6,8 +6,10 @@ import jaxtyping
 import numpy as np
 import pytest
 
+from magenta_rt_py import audio
 from magenta_rt_py.generators import performance
 from magenta_rt_py.generators.live_lm import LiveLM
+from magenta_rt_py.generators.past_of import past_of
 from magenta_rt_py.generators.performance import Performance, get_ready, replay_log, short_frames
 from magenta_rt_py.io.null_card import NullCard
 from magenta_rt_py.io.played_along import PlayedAlong
@@ -131,6 +133,43 @@ def test_a_performer_and_underruns_replay_bit_for_bit(model, tmp_path, monkeypat
     assert sum(data["heard"] is not None for data in requests) > len(requests) / 2
     assert len({tuple(data["conditioning"]["style"]) for data in requests}) > 3
     script, verdict, made = again(model, stage.log)
+    assert verdict.is_identical and verdict.checked_samples == len(made)
+    check_same(sound, made)
+
+
+def test_seeds_resets_pasts_and_a_performer_who_comes_and_goes_replay_bit_for_bit(model, tmp_path):
+    ready = get_ready(model, Board(KNOBS), is_offline=True, has_input=True)
+    performer = np.random.default_rng(0).normal(0, 0.1, (5 * 48_000, 2)).astype(np.float32)
+    knobs = {"input_guidance": 1.0, "prompt/2/text": "techno", "prompt/2/weight": 1.0, "bpm": 150.0}
+    stage = Stage(model, ready, tmp_path / "log.jsonl", performer=performer, knobs=knobs)
+    song = past_of(model.models, audio.Audio(performer[: 4 * 48_000], 48_000))
+    moves = [
+        lambda: stage.board.set("seed", 77),
+        lambda: stage.board.set("inject/on", False),
+        lambda: stage.board.set("prompt/1/mute", True),
+        lambda: stage.board.act("reset"),
+        lambda: stage.board.set("prompt/2/solo", True),
+        lambda: stage.board.set_many({"seed": 2**32 - 1, "prompt/2/mute": True}),
+        lambda: stage.session.bring(song, "song.wav"),
+        lambda: stage.board.set("inject/on", True),
+        lambda: stage.board.act("reset"),
+        lambda: stage.board.set_many({"prompt/2/mute": False, "prompt/2/solo": False, "prompt/1/mute": False}),
+        lambda: stage.board.act("panic"),
+    ]
+    for move in moves:
+        stage.session.run(2.1)
+        move()
+    stage.session.run(3.0)
+    status, sound = stage.finish()
+    events = list(read_events(stage.log))
+    requests = [event.data for event in events if event.kind == "request"]
+    assert {data["seed"] for data in requests} == {5, 77, 2**32 - 1}
+    assert {data["heard"] is None for data in requests} == {True, False}
+    assert {data["conditioning"]["style"] is None for data in requests} == {True, False}
+    turns = [event.data["past"] for event in events if event.kind == "turn"]
+    assert len(turns) == 4 and turns[1][:150] == [None] * 150 and turns[1][150][1:] == [None, None]
+    assert status.step == 1 and status.underruns <= 1, "but for the panic, nothing was late"
+    _, verdict, made = again(model, stage.log)
     assert verdict.is_identical and verdict.checked_samples == len(made)
     check_same(sound, made)
 

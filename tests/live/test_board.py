@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from magenta_rt_py.live import injection
 from magenta_rt_py.live.board import KNOBS, Board, Kind
-from magenta_rt_py.live.knobs import Knob
+from magenta_rt_py.live.knobs import Knob, show_limit
 
 SETTABLE = [knob for knob in KNOBS.values() if knob.kind is not Kind.ACTION]
 ACTIONS = [knob for knob in KNOBS.values() if knob.kind is Kind.ACTION]
@@ -22,7 +22,7 @@ TYPES = {Kind.NUMBER: float, Kind.WHOLE: int, Kind.SWITCH: bool, Kind.TEXT: str}
 
 
 def test_every_knob_stands_at_a_value_that_it_takes():
-    assert len(KNOBS) == 41 and len(ACTIONS) == 11
+    assert len(KNOBS) == 60 and len(ACTIONS) == 12
     values = Board().settings.values
     assert list(values) == [knob.name for knob in SETTABLE]
     for knob in SETTABLE:
@@ -61,6 +61,9 @@ def test_what_the_injection_is_given_it_takes():
         ("prompt/3/text", "Föö 🎹", "Föö 🎹"),
         ("prompt/8/text", "x" * 500, "x" * 500),
         ("bpm", 400, 400.0),
+        ("seed", 2**32 - 1, 4294967295),
+        ("inject/on", 0, False),
+        ("prompt/8/solo", 1, True),
     ],
 )
 def test_values_are_kept_as_the_kind_says(name, value, kept):
@@ -84,6 +87,9 @@ def test_values_are_kept_as_the_kind_says(name, value, kept):
         ("top_k", 2.5, "top_k is 2.5; give a whole number from 0 to 1024"),
         ("top_k", math.inf, "give a whole number"),
         ("top_k", 1025, "from 0 to 1024"),
+        ("seed", 2**32, "seed is 4294967296; give a whole number from 0 to 4294967295"),
+        ("seed", -1, "from 0 to 4294967295"),
+        ("reset", None, "reset is an action"),
         ("midi_clock", 2, "give 0 (off) or 1 (on)"),
         ("midi_clock", "on", "give 0 (off) or 1 (on)"),
         ("prompt/1/text", "x" * 501, "prompt/1/text has 501 characters; give at most 500"),
@@ -278,7 +284,7 @@ def test_many_threads_turn_knobs_at_once(restless):
 def _row(knob: Knob) -> str:
     """A knob's line in docs/controls.md."""
     takes = knob.argument if knob.kind is Kind.ACTION else knob.kind
-    limits = f"{knob.low:g} .. {knob.high:g} {knob.unit}".strip()
+    limits = f"{show_limit(knob.low)} .. {show_limit(knob.high)} {knob.unit}".strip()
     limits = "" if takes is None else "0, 1" if takes is Kind.SWITCH else limits
     default = '""' if knob.default == "" else f"{knob.default:g}" if knob.default is not None else ""
     name, text = knob.name, knob.help
@@ -294,7 +300,7 @@ def test_the_musicians_table_is_this_one(root):
     rows = re.findall(r"^\| `[a-zN_/]+` \|.*\|$", text.split("## OSC")[0], re.M)
     assert rows == [_row(knob) for knob in KNOBS.values() if not re.match("prompt/[2-8]/", knob.name)]
     for number in range(2, 9):  # which are not in the table, because they are as the first
-        for part in ("text", "weight"):
+        for part in ("text", "weight", "mute", "solo"):
             knob, first = KNOBS[f"prompt/{number}/{part}"], KNOBS[f"prompt/1/{part}"]
             as_first = dataclasses.replace(first, name=knob.name, default=knob.default, help=knob.help)
-            assert knob == as_first and knob.default in ("", 0.0)
+            assert knob == as_first and knob.default in ("", 0.0, False)

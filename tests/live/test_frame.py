@@ -1,6 +1,7 @@
 """Frames and conditionings go through a file and come back the same to the last bit."""
 
 import json
+import math
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,11 +11,13 @@ from magenta_rt_py.live.frame import Conditioning, Frame, frames_from_json, fram
 from magenta_rt_py.live.transport import TempoPoint, Transport
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+POSITIONS = NUMBERS | st.just(math.nan)
+"""Of sound from elsewhere, the beat is unknown."""
 FRAMES = st.none() | st.builds(
     lambda codes, beat, bpm: Frame(np.array(codes, np.int32), beat, bpm),
     st.lists(st.integers(-1, 1023), min_size=1, max_size=16),
-    NUMBERS,
-    NUMBERS,
+    POSITIONS,
+    POSITIONS,
 )
 
 

@@ -74,7 +74,8 @@ def test_requests_and_what_is_played(path):
     journal.close()
     first, second, *plays = read_events(path)
     assert (first.kind, first.data["number"], first.data["start"], first.data["length"]) == ("request", 3, 50, 15)
-    assert first.data["sequence"] == 12 and Conditioning.from_json(first.data["conditioning"]) == CONDITIONING
+    assert (first.data["sequence"], first.data["seed"], second.data["seed"]) == (12, 1, 0)
+    assert Conditioning.from_json(first.data["conditioning"]) == CONDITIONING
     np.testing.assert_array_equal(unpack_codes(first.data["heard"]), [[-1, 1023], [5, 6]])
     assert second.data["heard"] is None
     assert [(each.sample, each.data["unit"], each.data["request"], each.data["index"]) for each in plays] == [

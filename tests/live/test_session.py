@@ -1,6 +1,7 @@
 """A whole performance on a virtual clock, with a model that plays its frame numbers."""
 
 import json
+import threading
 import zlib
 
 import numpy as np
@@ -21,6 +22,12 @@ from magenta_rt_py.live.worker import SimulatedWorker
 FRAME = 1920
 LATE = 72
 """Samples by which the output stage lags."""
+
+
+@pytest.fixture(autouse=True)
+def types_are_checked_once(request):
+    if request.node.name != "test_every_frame_is_heard_once_and_in_order":
+        request.getfixturevalue("unchecked")
 
 
 def make_past(count=250):
@@ -357,3 +364,168 @@ def test_an_impulse_is_mixed_in_where_it_was_heard_or_one_loop_later(tmp_path, t
     assert all(any(place - offset in wanted for offset in late) for place in found)
     if not loop_beats and trouble == "none":
         assert set(found) >= {place for place in wanted if place < 10 * 48_000}
+
+
+def test_a_reset_begins_afresh_at_the_next_bar_line(tmp_path):
+    stand = Stand(tmp_path, knobs={"bpm": 120.0})  # a bar is 50 frames
+    stand.run(9.0)
+    stand.board.act("reset")
+    stand.run(4.0)
+    afresh = [r.start for r in stand.generator.requests if r.history[-1].codes[0] == -1 and r.start > 0]
+    assert afresh == [250] and "starting afresh: at bar 5" in [
+        event.data["text"] for event in read_events(stand.log) if event.kind == "message"
+    ]
+    assert stand.session.status.underruns == 0
+    places, numbers = clicks(stand.finish())
+    assert np.all(np.diff(places) == FRAME), "no gap"
+    turn = np.flatnonzero(np.diff(numbers) % 8 != 1)
+    assert len(turn) == 1 and (numbers[turn[0]], numbers[turn[0] + 1]) == (249 % 8, 0)
+
+
+def test_what_is_brought_is_gone_on_from_at_the_next_bar_line(tmp_path):
+    stand = Stand(tmp_path, knobs={"bpm": 120.0})
+    stand.run(5.0)
+    sound = tuple(Frame(np.array([number, 0], np.int32), float("nan"), float("nan")) for number in range(1000, 1300))
+    thread = threading.Thread(target=stand.session.bring, args=(sound, "a\nsong.wav"))
+    thread.start()
+    thread.join()
+    stand.run(3.0)
+    (first,) = [r for r in stand.generator.requests if r.history[-1].codes[0] == 1299]
+    assert first.start == 150 and [frame.codes[0] for frame in first.history] == list(range(1050, 1300))
+    assert stand.session.status.message == "a song.wav: at bar 3"
+    short = (None,) * 200 + sound[:50]
+    stand.session.bring(short, "short")
+    stand.run(3.0)
+    (first,) = [r for r in stand.generator.requests if r.history[-1].codes[0] == 1049 and r.start > 150]
+    assert first.history[:200] == (None,) * 200 and first.history[200].codes[0] == 1000
+    for wrong, said in (((), "holds no frame"), ((None,), "holds no frame"), (sound[:1] + make_wide(), "2, 3")):
+        with pytest.raises(ValueError, match=said):
+            stand.session.bring(wrong, "song.wav")
+    pieces = [stand.finish()]
+    again = np.concatenate(list(replay.play(replay.read_script(stand.log), Counter(), Clicks(make_past()[-1]))))
+    start = np.flatnonzero(pieces[0][:, 0])[0] - np.flatnonzero(again[:, 0])[0]
+    assert np.array_equal(pieces[0][start : start + len(again)], again) and len(again) > 400 * FRAME * 0.6
+
+
+def make_wide():
+    return (Frame(np.array([1, 2, 3], np.int32), 0.0, 120.0),)
+
+
+def test_the_seed_is_that_of_the_next_request_and_in_the_log(tmp_path):
+    stand = Stand(tmp_path, seed=5)
+    assert stand.board.settings.values["seed"] == 5
+    stand.run(2.0)
+    stand.board.set("seed", 2**32 - 1)
+    before = len(stand.generator.requests)
+    stand.run(2.0)
+    stand.board.set("seed", 0)
+    stand.run(1.0)
+    seeds = [request.seed for request in stand.generator.requests]
+    assert seeds[:before] == [5] * before and seeds[before] == 2**32 - 1 and set(seeds[before:]) == {2**32 - 1, 0}
+    stand.finish()
+    again = Counter()
+    list(replay.play(replay.read_script(stand.log), again, Clicks(make_past()[-1])))
+    played = {request.start: request.seed for request in stand.generator.requests}
+    assert {request.start: request.seed for request in again.requests}.items() <= played.items()
+    assert {request.seed for request in again.requests} == {5, 2**32 - 1, 0}
+
+
+class Loud(Clicks):
+    """Loudness tells the style."""
+
+    def _sound(self, frames):
+        samples = np.zeros((len(frames) * FRAME, 2), np.float32)
+        for place, frame in enumerate(frames):
+            samples[place * FRAME] = 0.1 + 0.005 * frame.codes[1]
+        return samples
+
+
+def test_sound_carries_the_number_of_the_settings_it_was_made_with(tmp_path):
+    stand = Stand(tmp_path, knobs={"prompt/1/weight": 0.0})
+    stand.session._sound = Loud(make_past()[-1])
+    told, inner = [], stand.card.write
+
+    def write(main, cue=None):
+        told.append((stand.session.playing_sequence, round((float(main.max()) - 0.1) / 0.005)))
+        inner(main, cue)
+
+    stand.card.write = write
+    for sequence in range(1, 6):
+        stand.run(1.0)
+        stand.board.set("prompt/1/weight", sequence / 20)  # style 5, 10, 15, ...
+        assert stand.board.settings.sequence == sequence
+    stand.run(2.0)
+    stand.finish()
+    assert [pair for pair in told[1:] if pair[1] != 5 * pair[0]] == []
+    assert {sequence for sequence, _ in told} == {0, 1, 2, 3, 4, 5}
+
+
+def test_what_people_do_counts_while_the_card_has_no_room(tmp_path):
+    stand = Stand(tmp_path, knobs={"bpm": 120.0})
+    stand.run(2.0)
+    room, paused = stand.card.wait_for_room, []
+
+    def wait_for_room(samples, timeout_seconds):  # a page that is paused
+        stand.clock.wait_until(stand.clock.now_seconds() + timeout_seconds)
+        paused.append(stand.clock.now_seconds())
+        if len(paused) == 3:
+            stand.board.set("prompt/1/weight", 0.25)
+            stand.board.act("snapshot/save", 3)
+        return False
+
+    stand.card.wait_for_room = wait_for_room
+    playhead = stand.session.engine.timeline.playhead
+    stand.session.run(1.0, patience_seconds=1.0)
+    assert len(paused) > 20 and stand.session.engine.timeline.playhead == playhead
+    assert stand.session._styles.latest == (1, (25,))
+    assert stand.session.status.message == "snapshot 3 saved"
+    stand.card.wait_for_room = room
+    stand.run(2.0)
+    assert stand.session.status.underruns <= 1  # the card itself ran on
+    stand.finish()
+
+
+def test_a_performer_who_is_switched_off_costs_nothing_after_ten_seconds(tmp_path):
+    rng = np.random.default_rng(0)
+    stand = Stand(
+        tmp_path, has_input=True, knobs={"input_guidance": 1.0},
+        card={"performance": rng.normal(0, 0.1, (48_000, 2)).astype(np.float32), "is_looped": True},
+    )  # fmt: skip
+    stand.run(6.0)
+    late = stand.session.late_input_samples  # those before the first frame
+    stand.board.set("inject/on", False)
+    stand.run(14.0)
+    stand.board.set("inject/on", True)
+    stand.run(4.0)
+    requests = stand.generator.requests
+    off = [r for r in requests if 6.5 < r.start * 0.04 < 20.0]
+    heard = [r for r in off if r.heard is not None]
+    alone = [r for r in off if r.heard is None]
+    assert heard and alone and max(r.start for r in heard) < min(r.start for r in alone)
+    assert 240 <= min(r.start for r in alone) - 150 <= 300, "once ten seconds have gone by"
+    assert {r.controls.input_guidance_weight for r in heard} == {1.0}
+    assert {r.controls.input_guidance_weight for r in alone} == {0.0}
+    for request in heard[3:]:  # the model hears what was played, to the last bit, so no codec has to run
+        assert not request.heard.is_mixed[: request.heard.settled_frames].any()
+    back = [r for r in requests if r.start * 0.04 > 21.0]
+    assert all(r.heard is not None for r in back) and back[-1].heard.is_mixed.all()
+    assert stand.session.late_input_samples == late
+    stand.finish()
+
+
+def test_a_performer_who_is_off_at_the_start_is_never_mixed_in(tmp_path):
+    performance = np.full((48_000, 2), 0.1, np.float32)
+    stand = Stand(
+        tmp_path, has_input=True, knobs={"inject/on": False}, intro=Intro(loops=1, beats_per_loop=4),
+        card={"performance": performance, "is_looped": True},
+    )  # fmt: skip
+    stand.run(6.0)
+    assert all(request.heard is None for request in stand.generator.requests)
+    stand.board.set("inject/on", True)
+    stand.run(3.0)
+    first = next(request.heard for request in stand.generator.requests if request.heard is not None)
+    steps = np.abs(np.diff(first.samples[:, 0]))
+    steps[FRAME - 1 :: FRAME] = steps[::FRAME] = 0.0  # the model's own clicks
+    assert first.is_mixed.any() and first.samples.max() > 0.09 and steps.max() < 0.01, "it comes in by a ramp"
+    assert stand.session.late_input_samples == 0
+    stand.finish()

@@ -1,0 +1,140 @@
+"""Model seats: performances with a loaded bundle: one set of weights and programs, any number of people.
+
+    once        compiles, measures this machine, makes ten seconds to begin from         `performance.get_ready`
+    each seat   a language model's shell, the codec's state, a style desk, a session     weights are shared
+    shared      the device (serve/device.py), threads and texts of the style desks
+
+Stateful shell.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from magenta_rt_py import __version__, audio
+from magenta_rt_py.generators.live_lm import HeardMix, LiveLM, LiveSound
+from magenta_rt_py.generators.past_of import past_of
+from magenta_rt_py.generators.performance import Ready, bundle_name, get_ready, initial_knobs
+from magenta_rt_py.generators.style_desk import StyleDesk
+from magenta_rt_py.generators.style_pool import StylePool
+from magenta_rt_py.generators.system import MusicModel
+from magenta_rt_py.live.board import Board
+from magenta_rt_py.live.card import Card
+from magenta_rt_py.live.frame import Frame
+from magenta_rt_py.live.session import Session
+from magenta_rt_py.live.session_parts import SessionConfig
+from magenta_rt_py.live.worker import Worker
+from magenta_rt_py.serve.device import Device
+from magenta_rt_py.serve.playing import About, Resolve, lead_seconds
+
+__all__ = ["ModelSeats"]
+
+FRAME_SECONDS = 0.04
+SWITCH_SECONDS = 0.001
+STYLE_SECONDS = 5.0
+"""The first bar waits so long for its prompts; then it begins without."""
+CAPABILITIES = {"injection": True, "live_prompt": True, "tempo": True, "context": True}
+
+
+class ModelPlaying:
+    """A `playing.Playing`."""
+
+    def __init__(self, model: MusicModel, session: Session, desk: StyleDesk, worker: Worker) -> None:
+        """Of its parts."""
+        self.session = session
+        self._model, self._desk, self._worker = model, desk, worker
+
+    def prompt_states(self) -> Sequence[str]:
+        """See Playing."""
+        return self._desk.states
+
+    def live_prompt_age_seconds(self) -> float | None:
+        """See Playing."""
+        return self._desk.live_age_seconds
+
+    def past_of(self, sound: audio.Audio) -> tuple[Frame | None, ...]:
+        """See Playing."""
+        return past_of(self._model.models, sound)
+
+    def forget(self, prompt: str) -> None:
+        """See Playing."""
+        self._desk.forget(prompt)
+
+    def close(self) -> None:
+        """See Playing."""
+        self._worker.close()
+        self._desk.close()
+        self.session.close()
+
+
+class ModelSeats:
+    """A `playing.SeatFactory`."""
+
+    def __init__(
+        self,
+        model: MusicModel,
+        *,
+        knobs: Mapping[str, Any] | None = None,
+        suggestions: Sequence[str] = (),
+        style_threads: int = 1,
+        say: Callable[[str], None] = lambda line: None,
+        ready: Ready | None = None,
+    ) -> None:
+        """Compiles and measures: takes from seconds to minutes.
+
+        Args:
+          model: the loaded bundle.
+          knobs: what boards begin with, over what the bundle was tuned for.
+          suggestions: prompts that the bundle knows.
+          style_threads: prompts that are embedded at once.
+          say: told what is being done.
+          ready: from `get_ready` with input, if that has been done.
+        """
+        # Threads that compute in Python hand over five times as often as usual: no player must wait for them.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._model, self._pool = model, StylePool(threads=style_threads)
+        initial = {**initial_knobs(model), **(knobs or {})}
+        self._ready = ready or get_ready(model, Board(initial), has_input=True, say=say)
+        chunk = self._ready.planner.chunk_frames
+        self._about = About(
+            bundle=str(model.bundle.record.get("name") or model.bundle.path.name),
+            knobs=initial,
+            suggestions=tuple(suggestions),
+            capabilities=CAPABILITIES,
+            rtf=chunk * FRAME_SECONDS / self._ready.planner.cost_seconds[chunk],
+        )
+
+    @property
+    def about(self) -> About:
+        """See SeatFactory."""
+        return self._about
+
+    def __call__(
+        self, seat_id: str, board: Board, card: Card, device: Device, *, config: SessionConfig, resolve: Resolve
+    ) -> ModelPlaying:
+        """See SeatFactory."""
+        ready, models = self._ready, self._model.models
+        desk = StyleDesk(self._model, resolve=resolve, pool=self._pool)
+        worker = device.worker(lambda: lead_seconds(session, card))
+        session = Session(
+            LiveLM(models, lengths=ready.lm.lengths),
+            LiveSound(models, seed=config.seed, past=ready.past),
+            card,
+            board,
+            desk,
+            worker=worker,
+            clock=device.clock,
+            planner_config=ready.planner,
+            past=ready.past,
+            make_mix=HeardMix,
+            config=config,
+            header={"bundle": bundle_name(self._model), "version": __version__, "lengths": list(ready.lm.lengths)},
+        )
+        desk.wait(STYLE_SECONDS)
+        return ModelPlaying(self._model, session, desk, worker)
+
+    def close(self) -> bool:
+        """Lets the style threads go, once all seats have ended; whether they have."""
+        return self._pool.close()
