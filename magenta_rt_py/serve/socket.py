@@ -110,10 +110,12 @@ class Socket:
 
     async def run(self) -> None:
         """Until one of the two sides ends it. Raises nothing."""
-        tasks = [asyncio.create_task(each) for each in (self._read(), self._send())]
+        tasks = reader, sender = asyncio.create_task(self._read()), asyncio.create_task(self._send())
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            over = next(task.result() for task in done)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if sender.done() and sender.result().code is None:  # the reader knows whether the peer said goodbye
+                await asyncio.wait([reader], timeout=self._config.close_seconds)
+            over = reader.result() if reader.done() else sender.result()
         except asyncio.CancelledError:
             over = _Over(None)
             raise

@@ -20,7 +20,7 @@ import jaxtyping
 import pytest
 
 SAMPLES_A_SECOND = 48_000
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 PROGRAM = {"X-Live-Client": "1"}
 
 
@@ -35,7 +35,7 @@ def until(condition, seconds: float = PATIENCE_SECONDS, what="it"):
 
 @pytest.fixture(name="until", scope="session")
 def _until():
-    """The function until(condition, seconds=20) -> what the condition gives."""
+    """The function until(condition, seconds=60) -> what the condition gives."""
     return until
 
 
@@ -86,7 +86,7 @@ class Server:
     def stop(self) -> None:
         """Ends it."""
         self._uvicorn.should_exit = True
-        self._thread.join(15.0)
+        self._thread.join(30.0)
         self._listening.close()
         assert not self._thread.is_alive(), "the server does not end"
 

@@ -43,11 +43,11 @@ def flac(seconds=1.0, rate=48_000) -> bytes:
 
 
 def get(server, path, **options) -> httpx.Response:
-    return httpx.get(f"{server.address}/{path}", timeout=20.0, **options)
+    return httpx.get(f"{server.address}/{path}", timeout=60.0, **options)
 
 
 def post(server, path, **options) -> httpx.Response:
-    return httpx.post(f"{server.address}/{path}", timeout=20.0, **options)
+    return httpx.post(f"{server.address}/{path}", timeout=60.0, **options)
 
 
 def test_the_pages_own_files_come_from_one_list(server):
@@ -84,7 +84,7 @@ def test_everything_else_needs_one(server, listen, method, path):
     forged = listener.token[:-1] + ("A" if listener.token[-1] != "A" else "B")
     expired = Tokens(secret=b"x" * 32, lifetime_seconds=1e-9).mint()
     for headers in ({}, bearer("x"), bearer(forged), bearer(expired), {"Authorization": f"Basic {listener.token}"}):
-        answer = httpx.request(method, f"{server.address}/{path}", headers=headers, timeout=20.0)
+        answer = httpx.request(method, f"{server.address}/{path}", headers=headers, timeout=60.0)
         assert answer.status_code == 401, headers
         assert "load the page again" in answer.json()["detail"]
 

@@ -134,17 +134,18 @@ def test_a_place_that_is_none_begins_a_new_opening(server, listen, until, resume
 def test_sound_on_its_way_is_bounded(server, listen, until):
     """A client that resumes far back and reports nothing gets lead + 1 s, not a minute."""
     first = listen(server)
-    first.wait_for_sound(5.0)
+    first.wait_for_sound(4.5)
     first.drop()
     second = listen(server, token=first.token, resume={"opening": 0, "position": 0}, plays=False, lead=0.5)
     second.wait("resumed")
     until(lambda: sum(packet.samples for packet in second.packets) >= 72_000)
     time.sleep(0.3)
     assert sum(packet.samples for packet in second.packets) == 72_000
-    second.say(type="report", opening=0, position=48_000, queued=0, is_playing=True)
-    second.wait_for_sound(1.0)
-    second.say(type="report", opening=0, position=2**50, queued=0, is_playing=True)  # more than it was sent
-    second.wait_for_sound(0.5)
+    for position, seconds in ((48_000, 2.5), (2**50, 4.0)):  # the last is more than it was sent
+        second.say(type="report", opening=0, position=position, queued=0, is_playing=True)
+        until(lambda seconds=seconds: sum(packet.samples for packet in second.packets) >= seconds * 48_000)
+        time.sleep(0.3)
+        assert sum(packet.samples for packet in second.packets) == seconds * 48_000
     assert second.is_whole()
 
 
@@ -234,7 +235,7 @@ def test_the_subprotocol_must_be_asked_for(server):
     for names in (None, ["mrt-live.2"]):
         with connect(server.socket, subprotocols=names, additional_headers=headers) as client:
             with pytest.raises(ConnectionClosed):
-                client.recv(timeout=20.0)
+                client.recv(timeout=60.0)
             assert (client.close_code, client.close_reason) == (4400, "the subprotocol is missing; ask for mrt-live.1")
 
 
@@ -244,7 +245,7 @@ def test_there_is_an_end_to_open_sockets(start, listen, until):
     first.wait("welcome"), second.wait("welcome")
     third = listen(server)
     until(lambda: third.close_code == 4429)
-    assert httpx.get(f"{server.address}/live/health", timeout=20.0).status_code == 200
+    assert httpx.get(f"{server.address}/live/health", timeout=60.0).status_code == 200
     first.leave()
 
     def has_room() -> bool:
