@@ -252,7 +252,7 @@ BAD_MESSAGES = [
     '{"type": "set", "id": 1, "values": {"prompt/1/text": "\\ud800"}}',
     '{"type": "set", "id": 1, "values": {"prompt/1/text": "a\\u0000b"}}',
     '{"type": "act", "id": 1, "name": "quit", "value": null}',
-    '{"type": "act", "id": 1, "name": "record", "value": "/tmp/x.flac"}',
+    '{"type": "act", "id": 1, "name": "record", "value": "/elsewhere/x.flac"}',
     '{"type": "act", "id": 1, "name": "snapshot/save", "value": 1e308}',
     '{"type": "lead", "seconds": 1e9}',
     '{"type": "lead", "seconds": -1}',

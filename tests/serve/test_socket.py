@@ -70,7 +70,7 @@ def test_what_is_not_allowed_changes_nothing(server, listen):
         listener.say(type="set", id=1000 + number, values=values)
         assert listener.wait("refused", id=1000 + number)["reason"]
     listener.say(type="act", id=2000, name="quit", value=None)
-    listener.say(type="act", id=2001, name="record", value="/tmp/file.flac")
+    listener.say(type="act", id=2001, name="record", value="/elsewhere/file.flac")
     listener.say(type="hello", token=listener.token, resume=None, lead=1.0)
     listener.wait("refused", id=2000), listener.wait("refused", id=2001)
     assert listener.wait("refused", id=None)["reason"].startswith("hello was said before")
