@@ -11,8 +11,8 @@ For each seed the same session is played without the loop, and with it in each c
 the loop, feedback of the model's own sound; 1 and 0.95 are the knobs' defaults): the F-measure (70 ms) of the sound's beats
 against the loop's beats, and the mean difference over the seeds with a bootstrap interval. The tracker is told the tempo,
 not where a beat is. Beside it the loop alone (ceiling), and the F-measure against the transport's beats: what the loop
-gains there is lost. `--no-clock` unsets the model's metrical clock, which no session can: how much the context pulls when
-nothing else tells the beat.
+gains there is lost. `--no-clock` plays with the knob keep_time off, so that the model is told no beat: how much the context
+pulls then.
 """
 
 from __future__ import annotations
@@ -101,16 +101,16 @@ def main(argv: list[str] | None = None) -> int:
     least = UNHEARD_SECONDS + 4.0
     if not arguments.seconds >= least:
         parser.error(f"--seconds is {arguments.seconds:g}; give {least:g} or more: the first 8 are not judged")
-    band = offline.OfflineBand(arguments.bundle, offline.OfflineConfig(has_clock=not arguments.no_clock))
+    band = offline.OfflineBand(arguments.bundle)
     report: dict[str, Any] = {
         "command": " ".join(sys.argv),
         "machine": stream.describe_machine(),
-        "session": dataclasses.asdict(band.config),
+        "session": {**dataclasses.asdict(band.config), "has_clock": not arguments.no_clock},
         "loop": {"beats": LOOP_BEATS, "bpm": BPM},
         "ceiling": [loop_alone(seed) for seed in range(arguments.seeds)],
         "prompts": {},
     }
-    knobs = {"inject/loop_beats": LOOP_BEATS, "bpm": BPM}
+    knobs = {"inject/loop_beats": LOOP_BEATS, "bpm": BPM, "keep_time": not arguments.no_clock}
     if arguments.guidance is not None:
         knobs["guidance"] = arguments.guidance
     for name in arguments.prompts:

@@ -26,7 +26,6 @@ from magenta_rt_py.live.output import OutputConfig
 from magenta_rt_py.live.planner import PlannerConfig
 from magenta_rt_py.live.session_parts import Master, SessionConfig
 from magenta_rt_py.live.transport import Transport
-from magenta_rt_py.lm import clock as metrical_clock
 
 SAMPLES_A_SECOND = 48_000
 FRAME_SAMPLES = 1920
@@ -46,8 +45,6 @@ class OfflineConfig:
     """Frames of a request."""
     round_trip_seconds: float = 0.6
     """That a request takes. Gives hops of 19 frames: few frames are made in vain, which is what makes this quick."""
-    has_clock: bool = True
-    """Whether the model is told beat and tempo; False unsets its metrical clock, which no session does."""
 
 
 class Played(NamedTuple):
@@ -71,18 +68,6 @@ class Played(NamedTuple):
         return self.first_heard_seconds + np.asarray(places) / SAMPLES_A_SECOND
 
 
-class ClocklessLM(LiveLM):
-    """A LiveLM that is never told a beat: every clock row is unset, as it was for a part of the training."""
-
-    def _context(self, history: Any) -> Any:
-        codes, rows = super()._context(history)
-        return codes, metrical_clock.unset_clock(len(rows))
-
-    def _run(self, request: Any, conditioning: Any, own: Any, mixed: Any, context_clock: Any, clock: Any) -> Any:
-        unset = metrical_clock.unset_clock(len(clock))
-        return super()._run(request, conditioning, own, mixed, context_clock, unset)
-
-
 class OfflineBand:
     """A model that plays sessions."""
 
@@ -95,8 +80,7 @@ class OfflineBand:
         """
         self.config = config or OfflineConfig()
         self.model = system.load(bundle)
-        kind = LiveLM if self.config.has_clock else ClocklessLM
-        self.lm = kind(self.model.models, lengths=(self.config.short_frames,))
+        self.lm = LiveLM(self.model.models, lengths=(self.config.short_frames,))
         self._pasts: dict[tuple[Any, ...], tuple[Frame | None, ...]] = {}
 
     def play(
@@ -158,7 +142,7 @@ class OfflineBand:
     def _get_ready(self, board: Board, seed: int) -> performance.Ready:
         """With the ten seconds before the first frame, which are the same for sessions that differ in what is played in."""
         values = board.settings.values
-        steers = ("temperature", "top_k", "guidance", "bpm", "prompt/1/text", "prompt/1/weight")
+        steers = ("temperature", "top_k", "guidance", "bpm", "keep_time", "prompt/1/text", "prompt/1/weight")
         key = (seed, *(values[name] for name in steers))
         if key not in self._pasts:
             conditioning = performance.conditioning_of(self.model, board.settings)

@@ -13,6 +13,7 @@ from magenta_rt_py.codec import bands, network, phase, synthesis
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.codec.interface import Codec
 from magenta_rt_py.nn import quantizer
+from magenta_rt_py.nn.cores import ONE_CORE
 
 # The nets always run on blocks of this many frames, padded. One compiled program serves every piece of a stream, and
 # whole equals streamed because a frame's numbers do not depend on its place in the block: all matrix products have a
@@ -43,7 +44,7 @@ class _Parameters(NamedTuple):
     scaling: network.Statistics
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0, compiler_options=ONE_CORE)
 def _encode_block(
     config: CompactCodecConfig,
     parameters: _Parameters,
@@ -58,7 +59,7 @@ def _encode_block(
     return state, latents, quantizer.encode(parameters.codebooks, latents)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0, compiler_options=ONE_CORE)
 def _decode_block(
     config: CompactCodecConfig,
     parameters: _Parameters,

@@ -23,9 +23,11 @@ from magenta_rt_py.lm.config import MASK, NUM_SPECIAL, PAD, LMConfig
 from magenta_rt_py.lm.guidance import guide, guide_twice
 from magenta_rt_py.lm.model import LanguageModel, Params
 from magenta_rt_py.lm.sampling import SamplingConfig, sample, sample_exact
-from magenta_rt_py.lm.vocabulary import codec_offset, wrap_tokens_to_codes
+from magenta_rt_py.lm.vocabulary import AnyArray, codec_offset, wrap_tokens_to_codes
 from magenta_rt_py.nn.attention import KeyValue
+from magenta_rt_py.nn.cores import NARROW_DIM, ONE_CORE
 
+_STATIC = ("config", "frames", "exact")
 UNROLLED_LEVELS = 4
 """With at most this many levels the depth loop is unrolled (each level's part of the head is then read in place)."""
 
@@ -92,11 +94,10 @@ def make_controls(
     )
 
 
-@partial(jax.jit, static_argnames=("config", "frames", "exact"))
 def generate(
     params: Params,
     config: LMConfig,
-    encoder_tokens: Int[Array, "rows tokens"],
+    encoder_tokens: Int[AnyArray, "rows tokens"],
     controls: Controls,
     key: PRNGKeyArray | Array,
     *,
@@ -105,7 +106,7 @@ def generate(
 ) -> Int[Array, "frames levels"]:
     """Codes of the next `frames` frames of one stream.
 
-    Compiled once for each (rows, frames, exact); no control causes another compilation.
+    Compiled once for each (rows, frames, exact); no control causes another compilation. A narrow model runs on one core.
 
     Args:
       params: plain parameters (`lm.materialize` first, if factorised).
@@ -115,9 +116,32 @@ def generate(
       exact: draw as the released system does: from the whole vocabulary, and nothing but PAD after id MASK. The ids are
         then wrapped into codes, as it does. False draws among the codes of each level.
     """
+    program = _generate_on_one_core if config.dim <= NARROW_DIM else _generate_on_all_cores
+    return program(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
+
+
+def compiled_programs() -> int:
+    """How many programs `generate` keeps in memory."""
+    return _generate_on_one_core._cache_size() + _generate_on_all_cores._cache_size()
+
+
+def _generate(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[Array, "rows tokens"],
+    controls: Controls,
+    key: PRNGKeyArray | Array,
+    *,
+    frames: int,
+    exact: bool = False,
+) -> Int[Array, "frames levels"]:
     tokens = generate_tokens(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
     steps = jnp.arange(config.num_levels) * config.codebook_size
     return wrap_tokens_to_codes(tokens, config) if exact else tokens - NUM_SPECIAL - steps
+
+
+_generate_on_one_core = jax.jit(_generate, static_argnames=_STATIC, compiler_options=ONE_CORE)
+_generate_on_all_cores = jax.jit(_generate, static_argnames=_STATIC)
 
 
 @partial(jax.jit, static_argnames=("config", "frames"))
@@ -133,7 +157,7 @@ def generate_batch(
     """`generate` for several streams at once; every control and key has a leading stream axis."""
 
     def one(tokens: Array, stream_controls: Controls, key: Array) -> Array:
-        return generate(params, config, tokens, stream_controls, key, frames=frames)
+        return _generate(params, config, tokens, stream_controls, key, frames=frames)
 
     return jax.vmap(one)(encoder_tokens, controls, keys)
 

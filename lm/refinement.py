@@ -25,6 +25,7 @@ from magenta_rt_py.lm.initialise import draw, fill, refinement_deviation
 from magenta_rt_py.lm.sampling import GREEDY_TEMPERATURE
 from magenta_rt_py.lm.tables import smoothed_log_unigram
 from magenta_rt_py.nn.conv import CausalDepthwiseConv
+from magenta_rt_py.nn.cores import ONE_CORE
 from magenta_rt_py.nn.norms import RMSNorm
 
 Params = dict[str, Any]
@@ -207,7 +208,7 @@ def init_state(config: RefinementConfig, batch: int = 1) -> RefinementState:
     return RefinementState(_empty_tails(config, batch), jnp.zeros((), jnp.int32))
 
 
-@partial(jax.jit, static_argnames=("config",))
+@partial(jax.jit, static_argnames=("config",), compiler_options=ONE_CORE)
 def refine(
     params: Params,
     config: RefinementConfig,

@@ -120,7 +120,7 @@ SOUND = """
 TIME = """
 <fieldset class="choice" data-show="clock"><legend>Clock</legend>
   <button type="button" data-page="clock" data-value="free" aria-pressed="false"
-    title="The music keeps its own time; no click">Free</button>
+    title="The music keeps its own time: the model is told no tempo; no click">Free</button>
   <button type="button" data-page="clock" data-value="internal" aria-pressed="true" title="The tempo below">Internal</button>
   <button type="button" data-page="clock" data-value="tapped" aria-pressed="false" title="As you tap">Tapped</button>
   <button type="button" data-page="clock" data-value="midi" aria-pressed="false"

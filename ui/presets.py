@@ -26,7 +26,7 @@ VERSION = 1
 MOST_BYTES = 65_536
 LONGEST_NAME = 60
 LONGEST_ABOUT = 200
-ROOM_KNOBS = frozenset({"volume", "metronome", "midi_clock", "inject/on"})
+ROOM_KNOBS = frozenset({"volume", "metronome", "midi_clock", "keep_time", "inject/on"})
 """Of the loudspeaker, the click, the clock that is followed and the microphone."""
 SOUND = re.compile(r"@[0-9a-f]{32}")
 

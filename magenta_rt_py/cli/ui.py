@@ -50,9 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
     for module in NEEDED:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("the live-mix page", module, "ui")
+    from magenta_rt_py.io.priority import raise_priority
     from magenta_rt_py.ui import launch
 
     config = config_of(arguments)
+    raise_priority()  # before any thread begins: they inherit it
     launch.serve(config, say=lambda line: progress(arguments, line), tell=lambda line: _tell(arguments, line))
     return 0
 

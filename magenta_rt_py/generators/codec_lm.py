@@ -145,7 +145,7 @@ def sample_coarse(
 
 def compiled_programs() -> int:
     """How many language model programs are in memory: one for each length of request, whatever the controls."""
-    return decode.generate._cache_size()
+    return decode.compiled_programs()
 
 
 def refine(

@@ -67,11 +67,13 @@ class LiveLM:
         """See Generator. `request.controls` is a Conditioning, `request.heard` a HeardMix or None."""
         conditioning: Conditioning = request.controls
         own, context_clock = self._context(request.history)
+        if not conditioning.has_clock:  # in training both were unset, or the context's alone, and never the other way
+            context_clock = metrical_clock.unset_clock(len(context_clock))
         mixed = None if request.heard is None else self._mixed(request, own)
         beats, tempos = _positions(conditioning, request.start, request.length)
         length = self._program(request.length, is_full=bool(own[0, 0] != MISSING))
-        all_beats, all_tempos = _positions(conditioning, request.start, length)
-        codes = self._run(request, conditioning, own, mixed, context_clock, _clock_rows(all_beats, all_tempos))
+        clock = _clock_ahead(conditioning, request.start, length)
+        codes = self._run(request, conditioning, own, mixed, context_clock, clock)
         return [
             Frame(codes[place], float(beats[place]), float(tempos[place])) for place in range(min(request.length, length))
         ]
@@ -88,7 +90,7 @@ class LiveLM:
         own, context_clock = self._context(())
         conditioning = Conditioning(1.0, 0, 0.0, 0.0, None, transport.start(120.0))
         for length in self.lengths:
-            rows = _clock_rows(*_positions(conditioning, 0, length))
+            rows = _clock_ahead(conditioning, 0, length)
             self._run(Request(0, 0, 0, length), conditioning, own, None, context_clock, rows)
             if with_input:
                 self._run(Request(0, 0, 0, length), conditioning, own, own, context_clock, rows)
@@ -237,10 +239,19 @@ def make_chunk(
 def _positions(
     conditioning: Conditioning, start: int, length: int
 ) -> tuple[Float[np.ndarray, "frames"], Float[np.ndarray, "frames"]]:
-    """Beat and tempo of each frame to come."""
+    """Beat and tempo of each frame to come; NaN without a clock, as nobody knows where its beats will be."""
+    if not conditioning.has_clock:
+        return np.full(length, np.nan), np.full(length, np.nan)
     frames = np.arange(start, start + length)
     tempos = np.array([conditioning.transport.bpm_at(float(frame)) for frame in frames])
     return conditioning.transport.beats(frames), tempos
+
+
+def _clock_ahead(conditioning: Conditioning, start: int, length: int) -> Float[np.ndarray, "frames features"]:
+    """What the model is told of the frames to come."""
+    if not conditioning.has_clock:
+        return metrical_clock.unset_clock(length)
+    return _clock_rows(*_positions(conditioning, start, length))
 
 
 def _clock_rows(

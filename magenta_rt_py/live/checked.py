@@ -61,6 +61,7 @@ def check_frames(frames: Sequence[Frame] | None, levels: int | None) -> list[Fra
             raise ValueError(f"the codes of frame {place} are {what}; expected a row of whole numbers")
         if levels is not None and len(codes) != levels:
             raise ValueError(f"frame {place} has {len(codes)} codes; expected {levels}")
-        if not (math.isfinite(frame.beat) and math.isfinite(frame.bpm)):
-            raise ValueError(f"frame {place} is at beat {frame.beat}, {frame.bpm} bpm; expected finite numbers")
+        is_unknown = math.isnan(frame.beat) and math.isnan(frame.bpm)
+        if not (is_unknown or (math.isfinite(frame.beat) and math.isfinite(frame.bpm))):
+            raise ValueError(f"frame {place} is at beat {frame.beat}, {frame.bpm} bpm; expected finite numbers, or no beat")
     return known

@@ -20,7 +20,8 @@ class Frame(NamedTuple):
     codes: Int[np.ndarray, "levels"]
     """As many levels as the language model makes."""
     beat: float
-    """Position of the transport at its start, in beats, as it was made; NaN if it is unknown: of sound from elsewhere."""
+    """Position of the transport at its start, in beats, as it was made; NaN if it is unknown: of sound from elsewhere, or
+    that was made without the clock."""
     bpm: float
     """Tempo there; NaN if it is unknown."""
 
@@ -37,6 +38,8 @@ class Conditioning(NamedTuple):
     """Style codes; None is the masked style."""
     transport: Transport
     """Beat and tempo of every stream frame."""
+    has_clock: bool = True
+    """Whether the model is told beat and tempo."""
 
     def to_json(self) -> dict[str, Any]:
         """For the event log: what a generator reads comes back the same to the last bit; of the transport, its points."""
@@ -53,6 +56,7 @@ class Conditioning(NamedTuple):
             input_guidance_weight=data["input_guidance_weight"],
             style=None if style is None else tuple(style),
             transport=Transport(points=tuple(TempoPoint(*point) for point in data["transport"])),
+            has_clock=data.get("has_clock", True),  # logs of before there was such a knob
         )
 
 

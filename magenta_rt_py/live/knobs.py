@@ -189,6 +189,7 @@ def _table() -> Mapping[str, Knob]:
         _whole("seed", 0.0, float(HIGHEST_SEED), 0, "", "another seed, other music"),
         _number("bpm", 20.0, 400.0, 125.0, "beats a minute", "tempo"),
         _whole("beats_per_bar", 1.0, 16.0, 4, "beats", "length of a bar"),
+        _switch("keep_time", "whether the model is told tempo and beat; off: the music keeps its own", default=True),
         _switch("midi_clock", "follow an incoming MIDI clock"),
         _number("volume", 0.0, 2.0, 1.0, "", "amplitude of what is heard"),
         _number("metronome", 0.0, 1.0, 0.0, "", "amplitude of the click"),

@@ -1,7 +1,7 @@
 """Planner: picks hop and look-ahead from measured round trips, and degrades in declared steps when the machine slows.
 
     step          what is given up
-    1 full        nothing: short requests, as short a hop as the device allows
+    1 full        nothing: short requests, as short a hop as the device allows; longer ones among them on a slower device
     2 long        backup grows: requests of a chunk, a longer hop, controls are heard later
     3 coarse      the finer levels and the guidance towards the performer
     4 overloaded  the stream itself: it plays what there is, holds, and fades
@@ -21,17 +21,21 @@ from magenta_rt_py.live.plan import Plan, codec_frames
 
 __all__ = ["Choice", "PlannerConfig", "PlannerState", "init_state", "step"]
 
+UNIT_SECONDS = 0.04
+"""A codec frame."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlannerConfig:
     """What the planner may choose from. Ours."""
 
     short_frames: int
-    """Horizon of the first step."""
+    """Shortest horizon, of the first step."""
     chunk_frames: int = 50
     """Horizon of the later ones: the longest the model makes at once."""
     cost_seconds: Mapping[int, float]
-    """Round trip of a request of so many frames on this machine, undisturbed, for both horizons."""
+    """Round trip of a request of so many frames on this machine, undisturbed: for both horizons, and for those between
+    them that the first step may choose, too."""
     shortest_hop: int = 5
     """Frames; a shorter hop is not heard as more direct."""
     margin: float = 1.25
@@ -46,6 +50,25 @@ class PlannerConfig:
     """Round trips before anything is changed: the first ones come while much else begins."""
     calm: int = 40
     """Requests after which a faster machine is believed."""
+
+    @property
+    def horizons(self) -> tuple[tuple[int, int], ...]:
+        """(step, frames of a request) in the order in which they are given up."""
+        shorts = sorted(
+            {self.short_frames, *(known for known in self.cost_seconds if self.short_frames < known < self.chunk_frames)}
+        )
+        return (*((1, frames) for frames in shorts), (2, self.chunk_frames), (3, self.chunk_frames))
+
+    @property
+    def rtf(self) -> float:
+        """Seconds of music a second of work brings at the first step, backup not counted: at the longest hop that its
+        longest request allows. So many performances, less the margin, one machine plays without giving anything up."""
+        longest = max(frames for number, frames in self.horizons if number == 1)
+        return self.longest_hop(longest) * UNIT_SECONDS / self.cost_seconds[longest]
+
+    def longest_hop(self, horizon: int) -> int:
+        """Frames from one request of `horizon` frames to the next, at most, so that the reserve is left."""
+        return min(horizon, horizon + self.slack_frames - self.reserve_frames)
 
 
 class Choice(NamedTuple):
@@ -110,7 +133,7 @@ def step(config: PlannerConfig, state: PlannerState, frames: int, seconds: float
 
 def _choose(config: PlannerConfig, slowness: float, before: Choice | None) -> Choice:
     """The first step that is feasible at this slowness."""
-    for number, horizon in ((1, config.short_frames), (2, config.chunk_frames), (3, config.chunk_frames)):
+    for number, horizon in config.horizons:
         # Coarse requests are not longer, but leave more of the machine to the rest: half the margin is enough.
         margin = config.margin if number < 3 else 1.0 + (config.margin - 1.0) / 2.0
         plan = _plan(config, slowness * config.cost_seconds[horizon], horizon, margin)
@@ -122,11 +145,11 @@ def _choose(config: PlannerConfig, slowness: float, before: Choice | None) -> Ch
 
 
 def _plan(config: PlannerConfig, seconds: float, horizon: int, margin: float) -> Plan | None:
-    units = seconds / 0.04
+    units = seconds / UNIT_SECONDS
     whole = math.ceil(units)
     interval = max(config.shortest_hop, math.ceil(margin * units))
     look_ahead = whole + config.slack_frames
-    if interval > horizon or look_ahead + horizon - interval - whole < config.reserve_frames:
+    if interval > config.longest_hop(horizon):
         return None
     return codec_frames(hop=interval, look_ahead=look_ahead, horizon=horizon)
 

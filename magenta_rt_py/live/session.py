@@ -369,6 +369,7 @@ class Session:
             input_guidance_weight=0.0 if is_unheard else values["input_guidance"],
             style=request.controls,
             transport=self.transport.without_past(request.start),
+            has_clock=values["keep_time"],
         )
         heard = None
         if performer is not None and (is_coarse or request.start == self._actions.turning_unit):

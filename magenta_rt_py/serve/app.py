@@ -3,6 +3,7 @@
     WS   live/ws              Socket, once origin and subprotocol are right
     POST live/prompts         a sound becomes a prompt of the seat
     POST live/context         the music goes on from a sound
+    POST live/leave           gives the seat back: a page's last word when it is closed
     GET  live/recordings/{id}, live/last, live/log     what was played
     GET  live/static/{file}, live/health               no token
 
@@ -106,6 +107,7 @@ def create_app(hall: Hall, config: ServeConfig) -> FastAPI:
     app.add_api_websocket_route("/live/ws", routes.socket)
     app.add_api_route("/live/prompts", routes.prompt, methods=["POST"])
     app.add_api_route("/live/context", routes.context, methods=["POST"])
+    app.add_api_route("/live/leave", routes.leave, methods=["POST"])
     app.add_api_route("/live/recordings/{file_id}", routes.recording, methods=["GET"])
     app.add_api_route("/live/last", routes.last, methods=["GET"])
     app.add_api_route("/live/log", routes.log, methods=["GET"])
@@ -173,6 +175,11 @@ class _Routes:
                 await Socket(websocket, self._hall, self._config.tokens, self._socket_config).run()
             finally:
                 self._num_sockets -= 1
+
+    async def leave(self, request: Request) -> Response:
+        """POST live/leave."""
+        await asyncio.to_thread(self._hall.vacate, self._claim(request))
+        return Response(status_code=204, headers=PRIVATE)
 
     # Sounds that come.
 

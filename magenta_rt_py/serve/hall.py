@@ -238,6 +238,13 @@ class Hall:
                 self._line.remove(ticket)
             self._advance()
 
+    def vacate(self, claim: TokenClaim) -> None:
+        """As `leave`, for who has the token and no connection any more; does nothing if it has neither seat nor place."""
+        with self._lock:
+            here = [*self._seated.values(), *self._line]
+            for ticket in [each for each in here if each.claim.seat_id == claim.seat_id]:
+                self.leave(ticket)
+
     def lost(self, ticket: Ticket) -> None:
         """A connection broke: it may come back for a while. Does nothing for a ticket that was taken over."""
         with self._lock:

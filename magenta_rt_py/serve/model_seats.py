@@ -9,6 +9,7 @@ Stateful shell.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,8 +32,10 @@ from magenta_rt_py.serve.playing import About, Resolve, lead_seconds
 
 __all__ = ["ModelSeats"]
 
-FRAME_SECONDS = 0.04
 SWITCH_SECONDS = 0.001
+RESERVE_FRAMES = 2
+"""A page has sound in front of it, a quarter of a second at least, when the stream stands still for a late request; so a
+shorter reserve will do than on a sound card, and requests may be shorter: what is turned is heard sooner."""
 STYLE_SECONDS = 5.0
 """The first bar waits so long for its prompts; then it begins without."""
 CAPABILITIES = {"injection": True, "live_prompt": True, "tempo": True, "context": True}
@@ -96,14 +99,14 @@ class ModelSeats:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._model, self._pool = model, StylePool(threads=style_threads)
         initial = {**initial_knobs(model), **(knobs or {})}
-        self._ready = ready or get_ready(model, Board(initial), has_input=True, say=say)
-        chunk = self._ready.planner.chunk_frames
+        made = ready or get_ready(model, Board(initial), has_input=True, say=say)
+        self._ready = made._replace(planner=dataclasses.replace(made.planner, reserve_frames=RESERVE_FRAMES))
         self._about = About(
             bundle=str(model.bundle.record.get("name") or model.bundle.path.name),
             knobs=initial,
             suggestions=tuple(suggestions),
             capabilities=CAPABILITIES,
-            rtf=chunk * FRAME_SECONDS / self._ready.planner.cost_seconds[chunk],
+            rtf=self._ready.planner.rtf,
         )
 
     @property

@@ -35,7 +35,7 @@ class About:
     capabilities: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """What works with it: "injection", "tempo", ..."""
     rtf: float = 1.0
-    """Seconds of music made for each second of work, alone on this machine, as measured at the start."""
+    """Seconds of music for each second of work, backup not counted, as performances ask for it, measured at the start."""
 
 
 @runtime_checkable

@@ -61,8 +61,8 @@ class Follower:
 def test_program_compares(pulling, monkeypatch, capsys, tmp_path):
     bands = []
 
-    def make(bundle, config):
-        bands.append(Follower(pulling, config))
+    def make(bundle):
+        bands.append(Follower(pulling, pulling.offline.OfflineConfig()))
         return bands[-1]
 
     monkeypatch.setattr(pulling.offline, "OfflineBand", make)
@@ -78,10 +78,10 @@ def test_program_compares(pulling, monkeypatch, capsys, tmp_path):
     assert pulled["loop"]["bootstrap_95"][0] > 0.8
     assert pulled["transport"]["difference"] < -0.8
     (band,) = bands
-    assert band.config.has_clock is False
+    assert report["session"]["has_clock"] is False
     assert [has_loop for _, has_loop in band.asked] == [False, True, True] * 2
     for knobs, has_loop in band.asked:
-        assert knobs["inject/loop_beats"] == 8
+        assert knobs["inject/loop_beats"] == 8 and knobs["keep_time"] is False
         assert not has_loop or (knobs["inject/gain"], knobs["inject/feedback"]) == (2.0, 0.9)
 
 

@@ -54,10 +54,10 @@ def test_moves_loop_and_master_reach_the_session(offline, bundle):
 
 
 def test_without_a_clock_the_tempo_is_not_heard(offline, bundle):
-    sounds = {}
+    sounds, band = {}, offline.OfflineBand(bundle)
     for has_clock in (True, False):
-        band = offline.OfflineBand(bundle, offline.OfflineConfig(has_clock=has_clock))
-        sounds[has_clock] = [band.play({"bpm": bpm}, seed=1, seconds=1.5).samples for bpm in (80.0, 140.0)]
+        knobs = {"keep_time": has_clock}
+        sounds[has_clock] = [band.play({**knobs, "bpm": bpm}, seed=1, seconds=1.5).samples for bpm in (80.0, 140.0)]
     assert not np.array_equal(*sounds[True])
     np.testing.assert_array_equal(*sounds[False])
 

@@ -40,8 +40,9 @@ def config():
 
 @pytest.fixture(scope="session")
 def features(config):
-    """Of four sounds and of three tones, so that the codebooks know them."""
+    """Of four sounds, of three tones and of silence, so that the codebooks know them."""
     sounds = [make_sound(seed) for seed in range(4)] + [make_tone(hz) for hz in (330.0, 1234.0, 3010.0)]
+    sounds.append(np.zeros((48_000, 2), np.float32))
     return [bands.stored_features(bands.band_energies(config, sound[None]))[0] for sound in sounds]
 
 

@@ -1,6 +1,7 @@
 """The codec language model in the live engine: the same request, the same frames; the same frames, the same sound."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -46,6 +47,22 @@ def mix_of(samples, start_frame=0, settled=0):
 
 def noise(frames, seed=0):
     return np.random.default_rng(seed).normal(0, 0.2, (frames * FRAME, 2)).astype(np.float32)
+
+
+def test_without_the_clock_the_tempo_makes_no_difference_and_frames_have_no_beat(lm, past):
+    """Neither the tempo to come nor the beats of the context are told; what was made so never counts as being on a beat."""
+    fast = transport.start(170.0)
+    told = [codes_of(lm.generate(request(past, transport=each))) for each in (transport.start(120.0), fast)]
+    assert not np.array_equal(*told)
+    frames = lm.generate(request(past, has_clock=False))
+    untold = lm.generate(request(past, has_clock=False, transport=fast))
+    assert np.array_equal(codes_of(frames), codes_of(untold))
+    beatless = tuple(frame._replace(beat=math.nan, bpm=math.nan) for frame in past)
+    assert np.array_equal(codes_of(frames), codes_of(lm.generate(request(beatless, has_clock=False))))
+    assert all(math.isnan(frame.beat) and math.isnan(frame.bpm) for frame in frames)
+    # Back on the clock, the frames made without it have no place in any bar; the others keep theirs.
+    _, rows = lm._context((*past[10:], *frames))
+    assert not rows[-10:].any() and rows[:-10].any(axis=1).all()
 
 
 def test_the_preroll_is_ten_seconds_up_to_the_start(past):
@@ -193,9 +210,9 @@ def test_nothing_is_compiled_once_it_plays(models, past):
     lm.warm_up(with_input=True)
     sound = LiveSound(models, seed=1, past=past)
     sound.render(past[:4])
-    before = decode.generate._cache_size(), refinement.refine._cache_size()
+    before = decode.compiled_programs(), refinement.refine._cache_size()
     for count in (1, 2, 3, 5, 7, 20):
         sound.render(past[:count])
         sound.peek(past[:count])
         lm.generate(request(past, length=min(count, 10)))
-    assert (decode.generate._cache_size(), refinement.refine._cache_size()) == before
+    assert (decode.compiled_programs(), refinement.refine._cache_size()) == before

@@ -48,13 +48,21 @@ def test_frames(frames):
     st.integers(0, 1024),
     st.none() | st.lists(st.integers(0, 1023), max_size=6).map(tuple),
     st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(20.0, 400.0)), min_size=1, max_size=4),
+    st.booleans(),
 )
-def test_conditioning(weights, top_k, style, points):
+def test_conditioning(weights, top_k, style, points, has_clock):
     transport = Transport(points=tuple(TempoPoint(*point) for point in points))
-    was = Conditioning(weights[0], top_k, weights[1], weights[2], style, transport)
+    was = Conditioning(weights[0], top_k, weights[1], weights[2], style, transport, has_clock)
     now = Conditioning.from_json(through_a_file(was.to_json()))
     assert now == was and type(now.style) is type(was.style)
     assert [bits(value) for value in (now.temperature, now.guidance_weight, now.input_guidance_weight)] == [
         bits(value) for value in weights
     ]
     assert [bits(value) for point in now.transport.points for value in point] == [bits(v) for point in points for v in point]
+
+
+def test_a_log_without_the_clocks_switch_is_of_a_time_when_it_was_always_on():
+    written = Conditioning(1.0, 0, 0.0, 0.0, None, Transport(), False).to_json()
+    assert Conditioning.from_json(through_a_file(written)).has_clock is False
+    del written["has_clock"]
+    assert Conditioning.from_json(through_a_file(written)).has_clock is True

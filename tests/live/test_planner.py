@@ -70,6 +70,32 @@ def test_it_degrades_step_by_step_and_says_so_once_each():
     assert [choice.is_coarse for choice in seen] == [step >= 3 for step in steps]
 
 
+def test_between_short_and_long_there_may_be_others():
+    """A longer short request bears more slowness, and is still the first step; the shortest comes back after calm."""
+    config = PlannerConfig(short_frames=15, cost_seconds={15: 0.2, 25: 0.3, 50: 0.5})
+    assert config.horizons == ((1, 15), (1, 25), (2, 50), (3, 50))
+    state, horizons = planner.init_state(config), []
+    for slowness in (1.0, 1.7, 2.0, 2.3):
+        state, _ = feed(config, state, slowness, 30)
+        horizons.append((state.choice.step, state.choice.plan.horizon))
+    assert horizons == [(1, 15), (1, 15), (1, 25), (2, 50)]
+    state, choices = feed(config, planner.init_state(config), 2.0, 30)
+    assert not [choice.message for choice in choices if choice.message]  # nothing was given up
+    state, _ = feed(config, state, 1.0, config.calm + config.window)
+    assert state.choice == planner.init_state(config).choice._replace(message="")
+
+
+def test_how_many_performances_a_machine_plays():
+    """With so many at once, each waiting for all the others, the first step is still feasible; with one more it is not."""
+    config = PlannerConfig(short_frames=15, cost_seconds={15: 0.1, 25: 0.14, 50: 0.25})
+    assert config.rtf == pytest.approx(21 * 0.04 / 0.14)
+    many = int(config.rtf / config.margin)
+    assert many == 4
+    for performances, number in ((many, 1), (many + 1, 2)):
+        state, _ = feed(config, planner.init_state(config), float(performances), 30)
+        assert state.choice.step == number
+
+
 def test_it_comes_back_after_calm():
     beginning = planner.init_state(CONFIG)
     state, _ = feed(CONFIG, beginning, 2.5, 20)

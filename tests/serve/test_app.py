@@ -73,6 +73,7 @@ def test_health_needs_no_token_and_tells_nothing_personal(server, listen):
     [
         ("POST", "live/prompts"),
         ("POST", "live/context"),
+        ("POST", "live/leave"),
         ("GET", f"live/recordings/{'0' * 32}"),
         ("GET", "live/last"),
         ("GET", "live/log"),
@@ -183,6 +184,17 @@ def test_a_recording_is_what_was_sent(server, listen, until):
     listener.leave()
     until(lambda: server.hall.find(server.tokens.check(listener.token)) is None)
     assert get(server, url, headers=bearer(listener.token)).content == main.content
+
+
+def test_a_page_that_is_closed_gives_its_seat_back_by_a_request(server, listen):
+    listener, other = listen(server), listen(server)
+    listener.wait("welcome"), other.wait("welcome")
+    seat_of = lambda one: server.hall.find(server.tokens.check(one.token))  # noqa: E731
+    assert post(server, "live/leave", headers={**bearer(listener.token), "Origin": "http://evil.example"}).status_code == 403
+    assert seat_of(listener) is not None
+    assert post(server, "live/leave", headers=bearer(listener.token)).status_code == 204
+    assert seat_of(listener) is None and seat_of(other) is not None
+    assert post(server, "live/leave", headers=bearer(listener.token)).status_code == 204  # there is nothing left to give
 
 
 def test_the_last_seconds_are_what_was_sent(server, listen):

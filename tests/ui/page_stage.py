@@ -118,9 +118,9 @@ def turn(page, name: str, value) -> None:
     if name == "inject/on":
         tab(page, "inject")
         page.click("[data-page=inject][data-value=free]")
-    elif name == "midi_clock":
+    elif name in ("midi_clock", "keep_time"):
         tab(page, "time")
-        page.click("[data-page=clock][data-value=midi]")
+        page.click(f"[data-page=clock][data-value={'midi' if name == 'midi_clock' else 'free'}]")
     elif knob.kind is Kind.SWITCH:
         page.click(f"[data-knob='{name}']")
     elif knob.kind is Kind.TEXT:
@@ -141,6 +141,8 @@ def shown(page, name: str):
     """What the page shows of a knob."""
     if name == "inject/on":
         return page.get_attribute("[data-page=inject][data-value=off]", "aria-pressed") == "false"
+    if name == "keep_time":
+        return page.get_attribute("[data-page=clock][data-value=free]", "aria-pressed") == "false"
     knob = KNOBS[name]
     dial = page.locator(range_of(name))
     if dial.count():

@@ -21,8 +21,8 @@ KNOB_MOVES = {  # knob -> what a hand sets it to
     **{f"prompt/{slot}/weight": 0.1 + 0.2 * slot for slot in range(1, 9)},
     **{f"prompt/{slot}/{switch}": True for slot in range(1, 9) for switch in ("mute", "solo")},
     "temperature": 1.37, "top_k": 40, "guidance": 2.5, "input_guidance": 1.5, "seed": 4242, "bpm": 93.7, "beats_per_bar": 3,
-    "midi_clock": True, "volume": 0.62, "metronome": 0.4, "inject/on": True, "inject/gain": 1.4, "inject/feedback": 0.6,
-    "inject/gap": 0.35, "inject/loop_beats": 16, "inject/live_prompt": 0.8,
+    "midi_clock": True, "keep_time": False, "volume": 0.62, "metronome": 0.4, "inject/on": True,
+    "inject/gain": 1.4, "inject/feedback": 0.6, "inject/gap": 0.35, "inject/loop_beats": 16, "inject/live_prompt": 0.8,
 }  # fmt: skip
 ACTION_MOVES = [  # button -> what is asked for
     ("[data-action=panic]", "panic", None),
@@ -278,7 +278,8 @@ def test_a_drop_out_is_counted_and_spoken(live):
 
 def test_what_the_browser_lacks_is_said_with_what_to_do(live):
     page = live.open(is_seated=False, script="delete window.AudioWorkletNode;")
-    page.wait_for_selector("[role=alert]:not([hidden])")
+    page.wait_for_selector("body[data-live=ready]")
+    page.wait_for_selector("[role=alert]:not([hidden])")  # it has a seat all the same, and goes on saying so
     assert "AudioWorklet" in page.text_content("[role=alert]") and "Use a current" in page.text_content("[role=alert]")
 
 

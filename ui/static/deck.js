@@ -177,8 +177,10 @@ export class Status {
     box.hidden = false;
   }
 
-  wellAgain() {
-    place("trouble").hidden = true;
+  /** The trouble is over. One that keeps this page from playing at all is over only when it plays. */
+  wellAgain({ isPlaying = false } = {}) {
+    const box = place("trouble");
+    if (isPlaying || !box.classList.contains("is-fatal")) box.hidden = true;
   }
 
   /** Covers the page with a text, and a button where there is something to do; null takes it away. */

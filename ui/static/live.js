@@ -159,7 +159,7 @@ class Live {
     }
     this.status.veil(null);
     if (await player.start()) {
-      this.status.wellAgain();
+      this.status.wellAgain({ isPlaying: true });
       place("invitation").hidden = true;
       this._listDevices();
     }
@@ -303,12 +303,21 @@ class Live {
 
   // Time.
 
-  setClock(clock) {
+  _showClock(clock) {
     this.clock = clock;
     choose("clock", clock);
     document.getElementById("panel-time").dataset.clock = clock;
     show("clock-note", CLOCKS[clock]);
-    const values = { midi_clock: clock === "midi" };
+  }
+
+  /** Somebody else may have told the model the time again, or no longer. */
+  _watchTime(keepsTime) {
+    if (keepsTime === (this.clock === "free")) this._showClock(keepsTime ? "internal" : "free");
+  }
+
+  setClock(clock) {
+    this._showClock(clock);
+    const values = { midi_clock: clock === "midi", keep_time: clock !== "free" };
     if (clock === "free") values.metronome = 0;
     if (this.knobs.table.size) this.knobs.turnMany(values);
     if (clock === "midi" && !this.midi.inputs.length) this.midi.connect();
@@ -442,6 +451,7 @@ class Live {
 
   _bindKnobs() {
     for (const node of document.querySelectorAll("#mrt input[data-knob]:not(.strip *)")) bindInput(this.knobs, node);
+    this.knobs.listen("keep_time", (value) => this._watchTime(value));
     for (const name of ["inject/on", "inject/loop_beats"]) this.knobs.listen(name, () => choose("inject", this.injectMode));
   }
 

@@ -65,7 +65,7 @@ export class Player extends EventTarget {
     this._microphone = { on: false, deviceId: null, gain: 1, monitor: 0, stream: null, source: null };
     this._wish = 0; // of the microphone: only the newest counts
     this._asks = new Map(); // id -> resolve
-    this._onLeave = (event) => event.persisted ? this.pause() : this._ask({ type: "leave" });
+    this._onLeave = (event) => event.persisted ? this.pause() : this._vanish();
     this._onDevices = () => {
       this._say("devices", {});
       this._doubt();
@@ -135,6 +135,12 @@ export class Player extends EventTarget {
       await within(left, LEAVE_SECONDS);
     }
     await this._close();
+  }
+
+  /* The page is being closed. Its Worker may be gone before it has said so; a request that outlives the page says it, too. */
+  _vanish() {
+    this._ask({ type: "leave" });
+    this.request("live/leave", { method: "POST", keepalive: true }).catch(() => {});
   }
 
   /* Turns knobs: {name: value}. They count as turned at once; "changed" or "refused" tells what has become of it. */

@@ -6,7 +6,7 @@ const PROMPT = /^prompt\/\d+\//;
 const COUNTS = new Set(["seed", "top_k", "beats_per_bar", "inject/loop_beats"]);
 
 /** What of a setting belongs to the room and not to the music; it is in no scene and in no preset. */
-export const ROOM_KNOBS = new Set(["volume", "metronome", "midi_clock", "inject/on"]);
+export const ROOM_KNOBS = new Set(["volume", "metronome", "midi_clock", "keep_time", "inject/on"]);
 
 /** The part of all knobs that a scene or a preset holds. */
 export function sceneOf(values) {
