@@ -1,9 +1,12 @@
 """The page under many hands: keys, MIDI, the crossfader between two scenes, and a performer who plays along."""
 
+import time
+
 from magenta_rt_py.live.knobs import KNOBS
 from tests.ui.page_stage import STUB_MIDI, range_of, shown, tab
 
 pytest_plugins = ["tests.ui.page_stage"]  # live
+
 
 def test_a_and_b_are_mixed(live):
     page = live.open()
@@ -25,6 +28,31 @@ def test_a_and_b_are_mixed(live):
     page.locator("[data-page=blend]").fill("1")
     live.stands("prompt/1/text", "two")
     live.stands("prompt/2/text", "")
+
+
+def test_a_glide_goes_to_the_other_end_in_so_many_bars_and_a_hand_on_the_fader_stops_it(live):
+    page = live.open()
+    board = live.seat().board
+    board.set_many({"temperature": 1.0, "bpm": 60.0, "beats_per_bar": 1})
+    live.wait_until(lambda: shown(page, "temperature") == 1.0 and shown(page, "bpm") == 60.0, 5.0)
+    tab(page, "scenes")
+    page.click("[data-page=store][data-value=a]")
+    board.set("temperature", 3.0)
+    live.wait_until(lambda: shown(page, "temperature") == 3.0, 5.0)
+    page.click("[data-page=store][data-value=b]")
+    passed = []
+    board.listen(lambda change: passed.append((time.monotonic(), change.value)) if change.name == "temperature" else None)
+    page.click("[data-page=glide][data-value='4']")  # four bars of one beat a second
+    live.stands("temperature", 1.0)
+    values = [value for _, value in passed]
+    assert values == sorted(values, reverse=True) and len(values) > 8 and values[-1] == 1.0
+    assert passed[-1][0] - passed[0][0] > 3.0
+    page.click("[data-page=glide][data-value='16']")
+    live.wait_until(lambda: board.settings.values["temperature"] > 1.05, 10.0)
+    page.locator("[data-page=blend]").fill("0.5")
+    live.stands("temperature", 2.0)
+    page.wait_for_timeout(500)
+    assert board.settings.values["temperature"] == 2.0
 
 
 BLEND = """async () => {
