@@ -70,7 +70,7 @@ $(VENV)/.installed-live: $(VENV)/.made $(INPUTS)
 # tinysoundfont goes in alone because it declares pyaudio, which does not build without PortAudio's headers.
 $(VENV)/.installed-all: $(VENV)/.made $(INPUTS)
 	@echo "installing into $(VENV) ..."
-	@$(call install,-e '.[plot$(comma)train$(comma)audio$(comma)midi$(comma)osc$(comma)ui$(comma)dev]')
+	@$(call install,-e '.[plot$(comma)train$(comma)audio$(comma)midi$(comma)osc$(comma)ui$(comma)released$(comma)dev]')
 	@$(call install,--no-deps tinysoundfont)
 	@touch $@ $(VENV)/.installed-demo $(VENV)/.installed-live
 

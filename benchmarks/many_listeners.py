@@ -132,9 +132,11 @@ def served(app: Any) -> Any:
     """The app's address, under uvicorn on a thread."""
     import uvicorn
 
+    from magenta_rt_py.serve.fair_protocol import FairProtocol
+
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, ws="websockets-sansio", ws_max_size=65_536, ws_per_message_deflate=False, log_level="warning",
+        app, loop="asyncio", ws=FairProtocol, ws_max_size=65_536, ws_per_message_deflate=False, log_level="warning",
         lifespan="on", timeout_graceful_shutdown=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
@@ -143,6 +145,8 @@ def served(app: Any) -> Any:
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.01)
+        gc.collect()
+        gc.freeze()  # as the page's server does
         yield f"ws://127.0.0.1:{listening.getsockname()[1]}/live/ws"
     finally:
         server.should_exit = True
@@ -273,6 +277,7 @@ class Client:
                 if seated >= follows and self.kind == "flood":
                     for number in range(FLOOD_MESSAGES):
                         await self._say(connection, type="set", id=number, values={"temperature": number % 4})
+                        await asyncio.sleep(0)  # sending alone yields to nobody, and the others play on this thread
                 if seated >= follows and self.kind == "deaf":
                     reporter.cancel()
                     await asyncio.sleep(20.0)

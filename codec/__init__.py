@@ -1,10 +1,21 @@
-"""Streaming residual-quantizing codecs behind one interface.
-
-A second codec at the released geometry (SpectroStream) has its place in `codec/spectrostream.py`.
-"""
+"""Streaming residual-quantizing codecs behind one interface: the compact one, and SpectroStream, the released one."""
 
 from magenta_rt_py.codec.compact import CompactCodec, DecodeState, EncodeState
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.codec.interface import Codec
+from magenta_rt_py.codec.loading import codec_from_tensors
+from magenta_rt_py.codec.spectrostream import SpectroStream, SpectroStreamDecodeState, SpectroStreamEncodeState
+from magenta_rt_py.codec.spectrostream_config import SpectroStreamConfig
 
-__all__ = ["Codec", "CompactCodec", "CompactCodecConfig", "DecodeState", "EncodeState"]
+__all__ = [
+    "Codec",
+    "CompactCodec",
+    "CompactCodecConfig",
+    "DecodeState",
+    "EncodeState",
+    "SpectroStream",
+    "SpectroStreamConfig",
+    "SpectroStreamDecodeState",
+    "SpectroStreamEncodeState",
+    "codec_from_tensors",
+]

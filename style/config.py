@@ -98,7 +98,8 @@ class StyleConfig:
 
 
 def released() -> StyleConfig:
-    """The geometry of the released MusicCoCa towers: 992 x 128 log-mel, 496 patches, 768 numbers."""
+    """The paper's geometry, to train a style model of ours at: 992 x 128 log-mel, 496 patches, 768 numbers. The released
+    MusicCoCa itself, with all that its files say, is `MusicCoCaConfig`."""
     return StyleConfig()
 
 

@@ -1,6 +1,9 @@
 """Bundles: what goes in comes out within the bounds of its storage, and anything damaged is refused by name."""
 
 import json
+import os
+import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -118,6 +121,142 @@ def test_the_record_can_be_extended(tmp_path, tensors):
     path = saved(tmp_path, tensors, bpm=125.0)
     update_record(path, mel_db=2.5)
     assert load_bundle(path).record == {"bpm": 125.0, "mel_db": 2.5}
+
+
+@pytest.fixture
+def programs(tmp_path_factory):
+    """Files of another program, one in a folder below."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "variables").mkdir()
+    (folder / "saved.pb").write_bytes(b"graph" * 1000)
+    (folder / "variables" / "data").write_bytes(bytes(range(256)))
+    (folder / ".hidden").write_bytes(b"not carried")
+    return folder
+
+
+def saved_with_assets(directory, tensors, programs):
+    assets = {"style/towers": programs, "lm/words.model": programs / "saved.pb"}
+    return save_bundle(directory, parts={"lm": ({}, tensors)}, record={}, assets=assets)
+
+
+def files_of(directory):
+    return {file.relative_to(directory).as_posix(): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def test_assets_are_carried_unchanged(tmp_path, tensors, programs):
+    loaded = load_bundle(saved_with_assets(tmp_path / "a", tensors, programs))
+    assert loaded.assets == ("lm/words.model", "style/towers/saved.pb", "style/towers/variables/data")
+    assert loaded.asset_path("style/towers/saved.pb").read_bytes() == b"graph" * 1000
+    assert loaded.asset_path("style/towers") == tmp_path / "a" / "style" / "towers"
+    assert (loaded.asset_path("style/towers/") / "variables" / "data").read_bytes() == bytes(range(256))
+    assert loaded.num_bytes == sum(map(len, files_of(tmp_path / "a").values()))
+    for name in ("style/tower", "style/towers/.hidden", "nothing"):
+        with pytest.raises(ValueError, match=f"no asset '{name}'; it has lm/words.model"):
+            loaded.asset_path(name)
+    update_record(tmp_path / "a", mel_db=1.0)
+    assert load_bundle(tmp_path / "a").assets == loaded.assets
+    saved(tmp_path / "a", tensors)  # without assets: the old ones go, with their folders
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["bundle.json", "lm-00000.safetensors"]
+
+
+WAYS_OUT = ("../out/x", "/etc/x", "style/../../x", "x", "style//x", "style/./x", "style\\..\\x", "c:/x", "")
+
+
+@pytest.mark.parametrize("name", WAYS_OUT)
+def test_asset_names_that_lead_out_are_refused(tmp_path, tensors, programs, name):
+    with pytest.raises(ValueError, match="asset name"):
+        save_bundle(tmp_path / "a", parts={}, record={}, assets={name: programs / "saved.pb"})
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
+        save_bundle(tmp_path / "a", parts={}, record={}, assets={"style/x": programs / "nothing"})
+    assert not list(tmp_path.iterdir())
+    path = saved(tmp_path / "b", tensors)
+    rewrite_index(path, assets={name: {"bytes": 1, "sha256": ""}})
+    with pytest.raises(BundleError, match="leads out of the bundle"):
+        load_bundle(path)
+
+
+def longer(path):
+    with (path / "style" / "towers" / "saved.pb").open("ab") as file:
+        file.write(b"!")
+
+
+ASSET_DAMAGE = {
+    "cut": (lambda path: (path / "style/towers/saved.pb").write_bytes(b"graph"), "bytes instead of"),
+    "longer": (longer, "bytes instead of"),
+    "changed": (lambda path: (path / "style/towers/saved.pb").write_bytes(b"Graph" * 1000), "sha256 differs"),
+    "missing": (lambda path: (path / "style/towers/variables/data").unlink(), "missing"),
+    "stranger": (lambda path: (path / "style/towers/variables/more").write_bytes(b""), "not of the bundle; remove it"),
+}
+
+
+@pytest.mark.parametrize("name", ASSET_DAMAGE)
+def test_damaged_assets_are_refused(tmp_path, tensors, programs, name):
+    damage, message = ASSET_DAMAGE[name]
+    path = saved_with_assets(tmp_path / "a", tensors, programs)
+    load_bundle(path)
+    damage(path)
+    with pytest.raises(BundleError, match=message) as caught:
+        load_bundle(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_may_be_given_when_it_is_their_turn(tmp_path, tensors):
+    asked = []
+    lazy = {path: (lambda path=path: asked.append(path) or tensors[path]) for path in reversed(tensors)}
+    assert files_of(saved(tmp_path / "a", lazy)) == files_of(saved(tmp_path / "b", tensors))
+    assert asked == sorted(tensors)
+
+
+def test_a_large_bundle_is_written_and_checked_shard_by_shard(tmp_path, monkeypatch):
+    monkeypatch.setattr(bundle, "SHARD_BYTES", bundle.SHARD_HEADER_BYTES + 2**20)
+    make = lambda: np.ones((512, 512), np.float32)  # noqa: E731  a shard each
+    many = {f"layer_{number:02}/kernel": make for number in range(40)}
+    tracemalloc.start()
+    try:
+        path = saved(tmp_path / "a", many)
+        load_bundle(path)
+        assert tracemalloc.get_traced_memory()[1] < 12 * 2**20  # all of it would be 40 of these
+    finally:
+        tracemalloc.stop()
+    assert len(load_bundle(path).shards["lm"]) == 40
+
+
+def test_parts_are_taken_over_from_another_bundle_as_they_are_stored(tmp_path, tensors, programs):
+    first = load_bundle(saved_with_assets(tmp_path / "a", tensors, programs))
+    parts = {"codec": ({"a": 1}, {"kernel": np.ones((70, 70))})}
+    save_bundle(tmp_path / "b", parts=parts, record={"name": "b"}, storage={"codec": "int8"}, base=first)
+    both = files_of(tmp_path / "b")
+    assert {name: both[name] for name in files_of(tmp_path / "a") if name != "bundle.json"}.items() <= both.items()
+    save_bundle(tmp_path / "a", parts=parts, record={"name": "b"}, storage={"codec": "int8"}, base=first)  # in its place
+    assert files_of(tmp_path / "a") == both
+    replaced = {"lm": ({}, {"kernel": np.zeros(3)})}
+    save_bundle(tmp_path / "a", parts=replaced, record={}, base=load_bundle(tmp_path / "a"))
+    loaded = load_bundle(tmp_path / "a")
+    assert loaded.configs == {"codec": {"a": 1}, "lm": {}}
+    assert loaded.assets == ("style/towers/saved.pb", "style/towers/variables/data")  # lm's own went with it
+    assert (tmp_path / "a" / "codec-00000.safetensors").read_bytes() == both["codec-00000.safetensors"]
+
+
+def test_a_bundle_that_fails_leaves_what_was_there(tmp_path, tensors, programs):
+    saved_with_assets(tmp_path / "a", tensors, programs)
+    before = files_of(tmp_path / "a")
+    for change in ({"x": np.array([1.0]), "y": np.array([np.nan])}, {"x": lambda: 1 / 0}):
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            saved(tmp_path / "a", change)
+        with pytest.raises((ValueError, ZeroDivisionError)):
+            saved(tmp_path / "new", change)
+    assert files_of(tmp_path / "a") == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="give another folder"):
+        saved(tmp_path / "file", tensors)
+
+
+def test_a_leftover_of_a_killed_program_is_no_hindrance(tmp_path, tensors):
+    leftover = tmp_path / f".a.{os.getpid()}.part"
+    shutil.copytree(saved(tmp_path / "b", tensors), leftover)
+    saved(tmp_path / "a", tensors)
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b") and not leftover.exists()
 
 
 def truncate(path):

@@ -20,11 +20,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": set(),
     "testing": {"nn", "codec", "style", "lm"},
     "generators": {"nn", "codec", "style", "lm", "live"},
+    "released": {"nn", "codec", "style", "lm", "generators"},
     "train": {"nn", "codec", "style", "lm", "generators", "plot", "testing"},
     "io": {"live"},
     "serve": {"live", "generators", "io"},
     "ui": {"live", "generators", "io", "serve", "plot"},
-    "cli": {"nn", "codec", "style", "lm", "live", "generators", "train", "io", "serve", "ui", "plot", "testing"},
+    "cli": {"nn", "codec", "style", "lm", "live", "generators", "released", "train", "io", "serve", "ui", "plot",
+        "testing"},
     "__init__": {"generators", "live"},
 }
 CORE = {"flax", "jax", "jaxtyping", "numba", "numpy", "safetensors", "sentencepiece", "soundfile", "soxr"}
@@ -38,7 +40,8 @@ OPTIONAL = {
     "psutil": {"cli"},
     **{name: {"ui", "serve"} for name in ("fastapi", "gradio", "python_multipart", "starlette", "uvicorn", "websockets")},
     **{name: {"io"} for name in ("mido", "pythonosc", "sounddevice")},
-    **{name: {"codec", "style", "lm", "train", "io"} for name in ("huggingface_hub", "tensorflow", "tensorstore")},
+    "ai_edge_litert": {"style"},
+    **{name: {"released", "style", "train"} for name in ("huggingface_hub", "tensorflow", "tensorstore")},
 }
 
 

@@ -10,7 +10,6 @@ Recipe (each number was tried; what failed is said beside it):
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,9 +24,8 @@ from jaxtyping import Array, Float, Int
 from magenta_rt_py.codec import bands, network
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn import quantizer
-from magenta_rt_py.train import checkpoint, optim
+from magenta_rt_py.train import codec_loop, optim
 from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, sample_batch
-from magenta_rt_py.train.metrics_log import MetricsLog
 
 # Adam moves every entry by about the learning rate: wide maps and fitted maps have small entries and need small steps.
 _STEP_SIZES = {
@@ -134,7 +132,7 @@ def _make_step(config: CompactCodecConfig, training: CodecTrainingConfig) -> Cal
         grads, (losses, quantization) = jax.grad(loss, has_aux=True)(state.params, state, batch)
         updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
         params = jax.tree.map(lambda p, u: p + batch.learning_rate * u, state.params, updates)
-        keep = jnp.minimum(0.998, 1.0 - 5.0 / (state.step + 500.0))  # 0.99 early: a slow average lags behind a fast start
+        keep = codec_loop.average_decay(state.step)
         averaged = jax.tree.map(lambda a, p: keep * a + (1.0 - keep) * p, state.averaged, params)
         key = jax.random.fold_in(jax.random.key(0), state.step)
         codebooks, restarted = quantizer.update_codebooks(
@@ -190,24 +188,49 @@ def _draw(
 ) -> _Batch:
     """One batch; a function of seed and step only (the learning rate also follows the time spent)."""
     random = np.random.default_rng((seed, step))
-    count = training.batch
-    gain_db = random.uniform(*training.gain_db, count)
-    levels = np.where(random.random(count) < 0.5, config.num_levels, random.integers(1, config.num_levels + 1, count))
-    cosine = 0.5 * (1.0 + np.cos(np.pi * min(1.0, progress)))
-    rate = training.learning_rate * min(1.0, (step + 1) / training.warmup_steps)
+    gain_db = random.uniform(*training.gain_db, training.batch)
+    levels = codec_loop.draw_levels(random, batch=training.batch, num_levels=config.num_levels)
+    rate = codec_loop.learning_rate(
+        training.learning_rate,
+        step=step,
+        progress=progress,
+        warmup_steps=training.warmup_steps,
+        final_rate=training.final_rate,
+    )
     return _Batch(
-        features=sample_batch(features, random, batch=count, frames=training.crop_frames),
+        features=sample_batch(features, random, batch=training.batch, frames=training.crop_frames),
         gain=(10.0 ** (gain_db / 10.0)).astype(np.float32),
-        active_levels=levels.astype(np.int32),
-        learning_rate=np.float32(rate * (training.final_rate + (1.0 - training.final_rate) * cosine)),
+        active_levels=levels,
+        learning_rate=rate,
         restart_dead=np.bool_(step % training.restart_every_steps == training.restart_every_steps - 1),
     )
 
 
-def _record(metrics_log: MetricsLog, log: Callable[[str], None], step: int, elapsed: float, metrics: list[dict]) -> None:
-    means = {name: float(np.mean([np.asarray(m[name]) for m in metrics])) for name in metrics[0]}
-    metrics_log.write(step, {"elapsed_seconds": elapsed, **means})
-    log(f"codec step {step}  {elapsed:.0f} s  " + "  ".join(f"{name} {value:.4g}" for name, value in means.items()))
+class _CompactTask:
+    """The compact codec as codec_loop.CodecTask."""
+
+    def __init__(
+        self,
+        config: CompactCodecConfig,
+        training: CodecTrainingConfig,
+        features: Sequence[PieceFeatures],
+        seed: int,
+    ) -> None:
+        self._config, self._training, self._features, self._seed = config, training, features, seed
+        self.draw = functools.partial(_draw, config, training, features, seed)
+        self.step = _make_step(config, training)
+        self.tensors = flat_tensors
+
+    def start(self) -> CodecTrainingState:
+        """See CodecTask; principal components and k-means."""
+        return _initial_state(
+            self._config, self._training, fit_start(self._config, self._features, seed=self._seed)
+        )
+
+    def blank(self) -> CodecTrainingState:
+        """See CodecTask."""
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes(self._config).items()}
+        return _initial_state(self._config, self._training, zeros)
 
 
 def train_codec(
@@ -235,54 +258,11 @@ def train_codec(
       CheckpointError: if the checkpoint in `directory` belongs to another config.
     """
     training = training or CodecTrainingConfig()
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists(directory):
-        zeros = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes(config).items()}
-        empty = _initial_state(config, training, zeros)
-        state = checkpoint.restore_checkpoint(directory, empty)
-        log(f"codec training goes on at step {int(state.step)}, {float(state.elapsed_seconds):.0f} s")
-    else:
-        state = _initial_state(config, training, fit_start(config, features, seed=seed))
-        log("codec start fitted (principal components and k-means)")
-        checkpoint.save_checkpoint(directory, state)
-    train_step = _make_step(config, training)
-    draw = functools.partial(_draw, config, training, features, seed)
-    with MetricsLog(directory, resume_step=int(state.step), tensorboard=False) as metrics_log:
-        record = functools.partial(_record, metrics_log, log)
-        state = _run(training, state, train_step, draw, record, seconds_budget=seconds_budget, directory=directory)
-    return flat_tensors(state)
-
-
-def _run(
-    training: CodecTrainingConfig,
-    state: CodecTrainingState,
-    train_step: Callable,
-    draw: Callable[[int, float], _Batch],
-    record: Callable[[int, float, list[dict]], None],
-    *,
-    seconds_budget: float,
-    directory: Path,
-) -> CodecTrainingState:
-    """Steps until time or steps are spent, saving and logging on the way."""
-    count, before = int(state.step), float(state.elapsed_seconds)
-    began = saved = time.monotonic()
-    elapsed, metrics = before, []
-
-    def progress() -> float:
-        return max(elapsed / seconds_budget, count / training.max_steps if training.max_steps else 0.0)
-
-    while progress() < 1.0:
-        state, step_metrics = train_step(state, draw(count, progress()))
-        jax.block_until_ready(step_metrics)
-        metrics.append(step_metrics)
-        count += 1
-        elapsed = before + time.monotonic() - began
-        if len(metrics) == training.log_every_steps:
-            record(count, elapsed, metrics)
-            metrics = []
-        if time.monotonic() - saved > training.checkpoint_every_seconds or progress() >= 1.0:
-            state = state._replace(elapsed_seconds=jnp.asarray(elapsed, jnp.float32))
-            checkpoint.save_checkpoint(directory, state)
-            saved = time.monotonic()
-    return state
+    return codec_loop.train(
+        _CompactTask(config, training, features, seed),
+        training,
+        seconds_budget=seconds_budget,
+        directory=directory,
+        log=log,
+        started="codec start fitted (principal components and k-means)",
+    )

@@ -26,15 +26,31 @@ def sample_batch(
     Raises:
       ValueError: if no piece has `frames` frames.
     """
-    starts = np.array([max(0, len(piece) - frames + 1) for piece in features])
+    return _crops(features, random, batch=batch, size=frames, unit="frames")
+
+
+def sample_sounds(
+    sounds: Sequence[Float32[np.ndarray, "_ channels"]], random: np.random.Generator, *, batch: int, samples: int
+) -> Float32[np.ndarray, "batch samples channels"]:
+    """Random crops of sound, each sample of the collection as likely as any other.
+
+    Raises:
+      ValueError: if no piece has so many samples.
+    """
+    return _crops(sounds, random, batch=batch, size=samples, unit="samples")
+
+
+def _crops(
+    pieces: Sequence[np.ndarray], random: np.random.Generator, *, batch: int, size: int, unit: str
+) -> np.ndarray:
+    starts = np.array([max(0, len(piece) - size + 1) for piece in pieces])
     if not starts.sum():
-        longest = max((len(piece) for piece in features), default=0)
-        raise ValueError(f"got pieces of at most {longest} frames, expected at least one of {frames}; give longer pieces")
-    picks = random.choice(len(features), batch, p=starts / starts.sum())
+        longest = max((len(piece) for piece in pieces), default=0)
+        raise ValueError(f"got pieces of at most {longest} {unit}, expected at least one of {size}; give longer pieces")
     crops = []
-    for pick in picks:
+    for pick in random.choice(len(pieces), batch, p=starts / starts.sum()):
         start = random.integers(starts[pick])
-        crops.append(np.asarray(features[pick][start : start + frames]))
+        crops.append(np.asarray(pieces[pick][start : start + size]))
     return np.stack(crops)
 
 

@@ -7,6 +7,7 @@ Stateful shell.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -83,6 +84,8 @@ def serve(
     """
     with LiveServer(config, make_factory=make_factory, say=say) as server:
         server.start()
+        gc.collect()
+        gc.freeze()  # what has been loaded stays: Python's collector need not walk through it while music plays
         with _until_interrupted() as ended:
             for line in greeting(server):
                 tell(line)

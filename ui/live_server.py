@@ -243,11 +243,14 @@ def _server_of(app: Any, certificate: certificates.Certificate | None) -> uvicor
     """uvicorn, with what it needs to be told for sound on sockets."""
     import uvicorn
 
+    from magenta_rt_py.serve.fair_protocol import FairProtocol
+
     return uvicorn.Server(
         uvicorn.Config(
             app,
             workers=1,
-            ws="websockets-sansio",
+            loop="asyncio",
+            ws=FairProtocol,
             ws_max_size=LONGEST_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # sound does not get smaller, and it costs 28 ms for 2 s
             ws_ping_interval=PING_SECONDS,

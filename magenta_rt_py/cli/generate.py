@@ -54,6 +54,9 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--guidance", type=float, help="how closely to follow the prompts: 0 .. 20 (default: the bundle's)"
     )
+    parser.add_argument(
+        "--exact", action="store_true", help="as the released program does it, for released models (docs/released.md)"
+    )
     parser.add_argument("--plot", type=Path, metavar="PNG", help="also draw a spectrogram")
     add_bundle_option(parser)
     add_json_option(parser)
@@ -82,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         score,
         seconds=arguments.seconds,
         seed=arguments.seed,
+        exact=arguments.exact,
         sources=sources,
         on_chunk=lambda seconds: progress(
             arguments, f"{min(seconds, arguments.seconds):.0f} of {arguments.seconds:g} s"
@@ -144,6 +148,7 @@ def _report(arguments: argparse.Namespace, score: Score, made: Take, total_secon
         "plot": str(arguments.plot) if arguments.plot else None,
         "seconds": len(made.samples) / 48_000,
         "seed": arguments.seed,
+        "exact": arguments.exact,
         "score": [dataclasses.asdict(cue) for cue in score.cues],
         "peak_db": made.peak_db,
         "rtf_model": made.rtf,

@@ -22,7 +22,7 @@ LONGEST_ERROR = 400
 
 COMMANDS = (
     *("generate", "live", "ui", "replay", "bench", "codec", "embed", "doctor", "studio", "evaluate", "train", "simulate"),
-    "devices",
+    *("devices", "fetch", "convert", "verify"),
 )
 """Modules of magenta_rt_py.cli, in the order the help shows them; one that is not installed is left out."""
 

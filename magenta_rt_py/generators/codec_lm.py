@@ -6,7 +6,7 @@
 
 Source: Live Music Models, section 2.3 (chunk-based autoregression with coarse context). What differs: requests of 1 to
 50 frames, so that a new control is heard sooner; the codec's state is carried, so that nothing has to be crossfaded
-(continuity="crossfade" is the released way); and the transport's clock.
+(continuity="crossfade" is the released way); and the transport's clock. `exact.py` has the released program's ways together.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def init_state(models: Models, *, seed: int, continuity: str = "stream") -> Live
     check_seed(seed)
     if continuity not in CONTINUITIES:
         raise ValueError(f"continuity is {continuity!r}; use one of {', '.join(CONTINUITIES)}")
+    if models.is_exact and continuity != "crossfade":
+        raise ValueError(f"continuity is {continuity!r}; the released program joins chunks by crossfade")
     streamed = continuity == "stream"
     context_frames = models.lm_config.context_frames
     return LiveState(
@@ -139,7 +141,8 @@ def sample_coarse(
         target_clock=clock,
     )
     tokens = np.concatenate([positive, negative])
-    codes = decode.generate(models.lm_params, config, tokens, knobs, request_key(state), frames=len(clock))
+    key = released_key(models, state) if models.is_exact else request_key(state)
+    codes = decode.generate(models.lm_params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact)
     return np.asarray(codes)
 
 
@@ -178,6 +181,8 @@ def check_request(models: Models, state: LiveState, frames: int) -> None:
     longest = models.lm_config.chunk_frames
     if not 1 <= frames <= longest:
         raise ValueError(f"a request of {frames} frames; give 1 .. {longest}")
+    if models.is_exact and frames != longest:
+        raise ValueError(f"a request of {frames} frames in exact mode; the released program makes {longest} at once")
     filled, needed = filled_frames(state), models.lm_config.context_frames
     if filled < needed and frames != longest:
         raise ValueError(
@@ -201,6 +206,11 @@ def request_key(state: LiveState) -> jax.Array:
     """The language model's PRNG key for the next request: of seed and position only, so that any chunk can be made
     again."""
     return jax.random.fold_in(stream_key(state, "language model"), np.uint32(state.frame_index % 2**32))
+
+
+def released_key(models: Models, state: LiveState) -> jax.Array:
+    """The key of the next chunk by the released program's rule: of the seed plus the chunk's number."""
+    return jax.random.key(np.uint32((int(state.seed) + int(state.frame_index) // models.lm_config.chunk_frames) % 2**32))
 
 
 def stream_key(state: LiveState, purpose: str) -> jax.Array:

@@ -26,6 +26,9 @@ class Models:
     refinement_vectors: Any = None
     """The codec's code vectors, normalised per level, which it reads."""
 
+    is_exact: bool = False
+    """Whether requests are made as the released program makes them, see `exact.exact`."""
+
     @property
     def num_levels(self) -> int:
         """Levels of a generated frame: all of the codec's, or the language model's if nothing refines them."""

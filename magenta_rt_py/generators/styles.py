@@ -15,7 +15,7 @@ from magenta_rt_py import audio
 from magenta_rt_py.generators.score import check_weight
 
 if TYPE_CHECKING:
-    from magenta_rt_py.style import StyleModel
+    from magenta_rt_py.style import StyleEmbedder
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".m4a", ".au", ".w64")
 """A text prompt that ends like this is taken for the path of an audio file, whether or not it exists."""
@@ -105,7 +105,7 @@ def _audio_from_array(samples: np.ndarray, sample_rate: int) -> audio.Audio:
     return audio.Audio(samples=samples, sample_rate=sample_rate)
 
 
-def embed(style_model: StyleModel, prompt: str | audio.Audio) -> Float[np.ndarray, "dim"]:
+def embed(style_model: StyleEmbedder, prompt: str | audio.Audio) -> Float[np.ndarray, "dim"]:
     """Embedding of a prompt that `as_prompt` made out."""
     if isinstance(prompt, str):
         return style_model.embed_text([prompt])[0]

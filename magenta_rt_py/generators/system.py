@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from magenta_rt_py import lm
 from magenta_rt_py.bundle import Bundle, load_bundle, starter_path
-from magenta_rt_py.codec import CompactCodec, CompactCodecConfig
+from magenta_rt_py.codec import Codec, codec_from_tensors
 from magenta_rt_py.errors import BundleError
+from magenta_rt_py.generators import exact as released_ways
 from magenta_rt_py.generators import styles
 from magenta_rt_py.generators.compilation import use_cache
 from magenta_rt_py.generators.controls import Controls
@@ -24,7 +25,8 @@ from magenta_rt_py.generators.styles import NO_STYLE, Style
 from magenta_rt_py.lm import refinement
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.tables import normalise_levels
-from magenta_rt_py.style import StyleConfig, StyleModel
+from magenta_rt_py.style import StyleEmbedder, style_from_tensors
+from magenta_rt_py.style.musiccoca_config import TOWERS_ASSET
 from magenta_rt_py.style.prompts import mix
 
 BundleLocation = str | os.PathLike[str] | Bundle | None
@@ -41,7 +43,7 @@ class MusicModel:
       defaults: the knobs that the bundle was tuned for.
     """
 
-    def __init__(self, bundle: Bundle, models: Models, style_model: StyleModel):
+    def __init__(self, bundle: Bundle, models: Models, style_model: StyleEmbedder):
         """Use `load`."""
         self.bundle = bundle
         self.models = models
@@ -90,6 +92,7 @@ class MusicModel:
         guidance_weight: float | None = None,
         controls: Controls | None = None,
         continuity: str = "stream",
+        exact: bool = False,
     ) -> Stream:
         """Starts a stream in silence.
 
@@ -102,10 +105,15 @@ class MusicModel:
           guidance_weight: how closely to follow the style.
           controls: all knobs at once, instead of the bundle's; the four above are applied to it.
           continuity: how chunks are joined, see `codec_lm.init_state`.
+          exact: as the released program does it, `continuity` included; for released models, see `exact.py`.
+        Raises:
+          ValueError: exact mode is wanted of another model.
         """
         base = self.defaults if controls is None else controls
         chosen = base.replace(temperature=temperature, top_k=top_k, guidance_weight=guidance_weight, bpm=bpm)
-        return Stream(self.models, style, seed=seed, controls=chosen, continuity=continuity)
+        models = released_ways.exact(self.models) if exact else self.models
+        joined = released_ways.CONTINUITY if exact else continuity
+        return Stream(models, style, seed=seed, controls=chosen, continuity=joined)
 
     def warmup(self) -> None:
         """Compiles what a 2 s request needs, or reads it from the compilation cache, by making one and dropping it."""
@@ -148,29 +156,32 @@ def default_controls(bundle: Bundle) -> Controls:
     return Controls(**knobs)
 
 
-def load_codec(path: BundleLocation = None) -> CompactCodec:
-    """Loads only a bundle's codec."""
+def load_codec(path: BundleLocation = None) -> Codec:
+    """Loads only a bundle's codec, whichever kind it is."""
+    use_cache()
+    return _part(open_bundle(path), "codec", codec_from_tensors)
+
+
+def load_style(path: BundleLocation = None) -> StyleEmbedder:
+    """Loads only a bundle's style model, whichever kind it is."""
     use_cache()
     bundle = open_bundle(path)
-    return _part(bundle, "codec", lambda config, flat: CompactCodec.from_tensors(CompactCodecConfig(**config), flat))
+    held = any(name.startswith(f"{TOWERS_ASSET}/") for name in bundle.assets)
+    assets = {TOWERS_ASSET: bundle.asset_path(TOWERS_ASSET)} if held else {}
+    return _part(bundle, "style", lambda config, flat: style_from_tensors(config, flat, assets))
 
 
-def load_style(path: BundleLocation = None) -> StyleModel:
-    """Loads only a bundle's style model."""
-    use_cache()
-    bundle = open_bundle(path)
-    return _part(bundle, "style", lambda config, flat: StyleModel.from_tensors(StyleConfig.from_dict(config), flat))
-
-
-def load_models(bundle: Bundle, style: StyleModel) -> Models:
+def load_models(bundle: Bundle, style: StyleEmbedder) -> Models:
     """Loads what makes sound: codec, language model and refinement.
 
     The language model's tables are multiplied out here, once, from the code vectors of codec and style quantizer.
     """
     codec = load_codec(bundle)
     config, params = _part(bundle, "lm", _load_lm)
-    vectors = lm.normalise_code_vectors(codec.code_vectors, style.code_vectors, config) if config.factorised else None
-    made = Models(codec=codec, lm_config=config.plain, lm_params=lm.materialize(params, vectors, config))
+    if config.factorised:
+        vectors = lm.normalise_code_vectors(codec.code_vectors, style.code_vectors, config)
+        params = lm.materialize(params, vectors, config)
+    made = Models(codec=codec, lm_config=config.plain, lm_params=params)
     if config.num_levels == codec.num_levels or "refinement" not in bundle.configs:
         return made
     fine_config, fine_params = _part(bundle, "refinement", _load_refinement)

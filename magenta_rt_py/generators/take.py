@@ -61,6 +61,7 @@ def play_score(
     seconds: float,
     seed: int,
     continuity: str = "stream",
+    exact: bool = False,
     sources: Mapping[str, Any] | None = None,
     on_chunk: Callable[[float], None] | None = None,
 ) -> Take:
@@ -72,14 +73,15 @@ def play_score(
       seconds: length of the take, at most an hour.
       seed: of the take.
       continuity: how chunks are joined, see `codec_lm.init_state`.
+      exact: as the released program does it, see `exact.py`.
       sources: what the score's prompts stand for, as `styles.as_prompt` made it out; None lets this function do that.
       on_chunk: told the seconds made, after every chunk.
     """
     check_seconds(seconds)
+    stream = model.stream(seed=seed, controls=score.controls(0.0), continuity=continuity, exact=exact)
     embeddings = {prompt: model.embed((sources or {}).get(prompt, prompt)) for prompt in score.prompts}
     length = round(seconds * SAMPLE_RATE)
     chunk_seconds = CHUNK_FRAMES * FRAME_SAMPLES / SAMPLE_RATE
-    stream = model.stream(seed=seed, controls=score.controls(0.0), continuity=continuity)
     pieces, request_seconds = [], []
     for index in range(-(-length // (CHUNK_FRAMES * FRAME_SAMPLES))):
         middle = (index + 0.5) * chunk_seconds

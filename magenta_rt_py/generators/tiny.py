@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import sentencepiece
+from jaxtyping import UInt8
 
 from magenta_rt_py.bundle import save_bundle
 from magenta_rt_py.codec import config as codec_config
@@ -80,16 +82,21 @@ def random_style_tensors(config: style_config.StyleConfig, generator: np.random.
     """Style tensors that tell prompts apart, with a tokenizer fitted to a few words."""
     tensors = {name: generator.normal(0.0, 0.3, shape).astype(np.float32) for name, shape in tensor_shapes(config).items()}
     tensors["front_end/std"] = np.ones_like(tensors["front_end/std"])
+    tensors["tokenizer/model"] = tokenizer_model()
+    return tensors
+
+
+def tokenizer_model() -> UInt8[np.ndarray, "bytes"]:
+    """A tokenizer fitted to a few words, as a bundle keeps it."""
     packed = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(WORDS), model_writer=packed, vocab_size=60, pad_id=0, bos_id=1, unk_id=2, eos_id=-1,
         hard_vocab_limit=False, minloglevel=2,
     )  # fmt: skip
-    tensors["tokenizer/model"] = np.frombuffer(packed.getvalue(), np.uint8)
-    return tensors
+    return np.frombuffer(packed.getvalue(), np.uint8)
 
 
-def random_tensors(shapes: dict[str, tuple[int, ...]], generator: np.random.Generator) -> dict[str, np.ndarray]:
+def random_tensors(shapes: Mapping[str, tuple[int, ...]], generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Parameters that hear every input, the clock too, and have opinions about what comes next."""
     flat = {}
     for name, shape in shapes.items():

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import ipaddress
 import math
 import shutil
@@ -61,6 +62,10 @@ class HallConfig:
     """Seats; None: as many as the machine plays for."""
     rtf_share: float = 0.85
     """Of the measured RTF, so much is given away."""
+    most_by_rtf: int = 8
+    """But not more than one process can look after, however fast the device is: each performance takes about an eighth of a
+    core for its sound and its socket, and Python runs one thread at a time (benchmarks/many_listeners.py). `most_sessions`
+    may be more."""
     most_waiting: int = 100
     """Places in the line."""
     most_per_address: int = 4
@@ -177,7 +182,8 @@ class Hall:
         """Seats."""
         if self.config.most_sessions is not None:
             return self.config.most_sessions
-        return max(1, math.floor(self.config.rtf_share * self._factory.about.rtf))
+        by_rtf = math.floor(self.config.rtf_share * self._factory.about.rtf)
+        return max(1, min(by_rtf, self.config.most_by_rtf))
 
     @property
     def seats(self) -> list[Seat]:
@@ -265,12 +271,17 @@ class Hall:
             ]
             self._advance()
             seats = self.seats
+            finished = sum(seat.has_finished for seat in self._ending)
             self._ending = [seat for seat in self._ending if not seat.has_finished]
             is_due = now - self._trimmed_seconds >= TRIM_SECONDS
             self._trimmed_seconds = now if is_due else self._trimmed_seconds
         for seat in seats:
             with contextlib.suppress(Exception):  # one seat's trouble is not the others'
                 seat.tick(now)
+        if finished and gc.get_freeze_count():
+            # A performance's objects hold each other, and the collector counts objects, not the sound in them. A server
+            # freezes what was there before it began (ui/launch.py); then it has little to look at.
+            gc.collect()
         if is_due and not self.recordings.trim():
             for seat in seats:
                 seat.stop_recording("there is no more room for recordings; fetch this one, and start another")

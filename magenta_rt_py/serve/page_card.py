@@ -176,6 +176,14 @@ class PageCard:
             self._is_closed = True
             self._changed.notify_all()
 
+    def release(self) -> None:
+        """Closes, and lets go of what was kept and of who was asked and told: nobody needs this card any more."""
+        self.close()
+        with self._changed:
+            self._kept = KeptSound(0.0)
+            self._captured.clear()
+            self.sequence_of, self.on_sound = _none, _nothing
+
     # For the network: what the page says.
 
     @property

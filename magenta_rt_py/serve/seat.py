@@ -462,6 +462,8 @@ class Seat:
                 with contextlib.suppress(Exception):  # a disk that is full; the seat is over in any case
                     playing.close()
             self._recordings.complete(self._log_id)
+            self.card.release()  # a minute of sound; the rest is waited for by Python's collector
+            self._playing = None
 
     def _play(self) -> None:
         config = SessionConfig(log_path=self.log_path, has_input=True, seed=self.board.settings.values["seed"])

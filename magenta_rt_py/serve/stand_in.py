@@ -36,7 +36,6 @@ from magenta_rt_py.serve.playing import About, Resolve, lead_seconds
 __all__ = ["StandIn", "StandInFactory", "StandInSound", "StandInStyles", "clicks_of"]
 
 FRAME_SAMPLES = 1920
-FRAME_SECONDS = 0.04
 CONTEXT_FRAMES = 250
 SHORT_FRAMES, CHUNK_FRAMES = 20, 50
 MASKED = -1
@@ -218,12 +217,14 @@ class StandInFactory:
           knobs: what the board begins with.
         """
         self._cost_seconds, self._kind, self._read_seconds, self._before = cost_seconds, kind, read_seconds, before
+        costs = {length: max(length * cost_seconds, LEAST_COST_SECONDS) for length in (SHORT_FRAMES, CHUNK_FRAMES)}
+        self._planner = PlannerConfig(short_frames=SHORT_FRAMES, chunk_frames=CHUNK_FRAMES, cost_seconds=costs)
         self._about = About(
             bundle="stand-in",
             knobs={"seed": 0, **(knobs or {})},
             suggestions=("lofi hip hop", "solo piano", "techno", "rock", "chiptune", "cinematic"),
             capabilities={"injection": True, "tempo": True, "live_prompt": True},
-            rtf=FRAME_SECONDS / max(cost_seconds, LEAST_COST_SECONDS / SHORT_FRAMES),
+            rtf=self._planner.rtf,
         )
 
     @property
@@ -237,7 +238,6 @@ class StandInFactory:
         """See SeatFactory."""
         past, styles = past_until(0), StandInStyles(resolve, read_seconds=self._read_seconds)
         worker = device.worker(lambda: lead_seconds(session, card))
-        costs = {length: max(length * self._cost_seconds, LEAST_COST_SECONDS) for length in (SHORT_FRAMES, CHUNK_FRAMES)}
         session = Session(
             StandIn(self._cost_seconds, self._before),
             StandInSound(self._kind, past[-1]),
@@ -246,7 +246,7 @@ class StandInFactory:
             styles,
             worker=worker,
             clock=device.clock,
-            planner_config=PlannerConfig(short_frames=SHORT_FRAMES, chunk_frames=CHUNK_FRAMES, cost_seconds=costs),
+            planner_config=self._planner,
             past=past,
             config=config,
             header={"bundle": "stand-in"},

@@ -1,12 +1,20 @@
-"""Synthetic sound, and a codec fitted to it without any training."""
+"""Synthetic sound, codecs fitted to it without any training, and the released codec's numbers where they are at hand."""
 
 import dataclasses
+import functools
+import json
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from magenta_rt_py.codec import CompactCodec, bands
+from magenta_rt_py.codec import CompactCodec, SpectroStream, SpectroStreamConfig, bands, spectrostream_config
 from magenta_rt_py.codec import config as codec_config
+from magenta_rt_py.codec import spectrostream_network as spectrostream
+from magenta_rt_py.codec.network import unflatten
+from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train.codec_features import fit_start
 
 
@@ -71,3 +79,65 @@ def tone():
 def make():
     """The function make_sound."""
     return make_sound
+
+
+class SpectroStreamCase(NamedTuple):
+    """A codec with known results.
+
+    Attributes:
+      config: its sizes.
+      tensors: its parameters.
+      data: inputs and results by name.
+    """
+
+    config: SpectroStreamConfig
+    tensors: dict
+    data: dict
+
+
+@pytest.fixture(scope="session")
+def spectrostream_cases(oracle_folder) -> list[SpectroStreamCase]:
+    """The released code's narrow codec; empty where its numbers are not at hand.
+
+    The tests of the layers, which are always there, hold the same equations against plain sums.
+    """
+    if oracle_folder is None:
+        return []
+    with np.load(oracle_folder / "codec_small.npz") as stored:
+        arrays = dict(stored)
+    config = dataclasses.replace(spectrostream_config.tiny(), num_levels=6, codebook_size=32)
+    tensors = {name.removeprefix("param:"): value for name, value in arrays.items() if name.startswith("param:")}
+    return [SpectroStreamCase(config, tensors, {k: v for k, v in arrays.items() if not k.startswith("param:")})]
+
+
+@pytest.fixture(scope="session")
+def released_codec_shapes(oracle_folder) -> dict | None:
+    """Names and shapes of the released codec's parameters; None where they are not at hand."""
+    if oracle_folder is None:
+        return None
+    return json.loads((oracle_folder / "codec_param_tree_full.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def spectrostream_tensors():
+    """Random nets; codebooks of what they make of a sound, so that all codes are in use."""
+    config = dataclasses.replace(spectrostream_config.tiny(), num_levels=64, codebook_size=16)
+    tensors, random = spectrostream.random_tensors(config, seed=3), np.random.default_rng(4)
+    for name in tensors:
+        if name.endswith("bias"):
+            tensors[name] = 0.1 * random.standard_normal(tensors[name].shape).astype(np.float32)
+    sound = make_sound(11)[None, : 1920 * 40]
+    encoder = unflatten(tensors, "encoder")
+    encode = jax.jit(functools.partial(spectrostream.encode_latents, config))
+    residual = np.asarray(encode(encoder, jnp.asarray(sound)))[0]
+    books = []
+    for _ in range(config.num_levels):
+        books.append(residual[random.choice(len(residual), config.codebook_size)] * 0.6)
+        codes = np.asarray(quantizer.encode(jnp.asarray(books[-1][None]), jnp.asarray(residual)))[:, 0]
+        residual = residual - books[-1][codes]
+    return config, tensors | {spectrostream.CODEBOOKS: np.stack(books)}
+
+
+@pytest.fixture(scope="session")
+def spectrostream_codec(spectrostream_tensors):
+    return SpectroStream.from_tensors(*spectrostream_tensors)

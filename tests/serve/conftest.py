@@ -55,6 +55,7 @@ class Server:
         import uvicorn
 
         from magenta_rt_py.serve.app import ServeConfig, create_app
+        from magenta_rt_py.serve.fair_protocol import FairProtocol
         from magenta_rt_py.serve.hall import Hall, HallConfig
         from magenta_rt_py.serve.stand_in import StandInFactory
         from magenta_rt_py.serve.tokens import Tokens
@@ -70,7 +71,8 @@ class Server:
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 self.app,
-                ws="websockets-sansio",
+                loop="asyncio",
+                ws=FairProtocol,
                 ws_max_size=65_536,
                 ws_per_message_deflate=False,
                 log_level="warning",

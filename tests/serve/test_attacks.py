@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from magenta_rt_py.serve import wire
+from magenta_rt_py.serve.fair_protocol import READ_BYTES, FairProtocol
 from magenta_rt_py.serve.limits import LimitsConfig
 from magenta_rt_py.serve.socket import SocketConfig
 from magenta_rt_py.serve.tokens import Tokens
@@ -210,7 +211,7 @@ def test_malformed_packets_end_their_sender(server, bystander, listen, until):
         until(lambda attacker=attacker: attacker.close_code == 4400, what=f"4400 for {data[:40]!r}")
 
 
-def test_packets_from_nowhere_do_nothing(server, bystander, attacker):
+def test_packets_from_nowhere_do_nothing(server, bystander, attacker, until):
     attacker.wait_for_sound(0.2)
     for fields in ({"opening": 77}, {"position": 2**52}, {"flags": 3}):
         attacker.send(packet(**fields))
@@ -218,7 +219,7 @@ def test_packets_from_nowhere_do_nothing(server, bystander, attacker):
     attacker.say(type="starved", opening=5, position=0, samples=2**53 - 1)
     attacker.say(type="ping", at=1)
     attacker.wait("pong", at=1)
-    attacker.wait_for_sound(0.2)
+    until(lambda: sum(packet.samples for packet in list(attacker.packets)) >= 0.4 * 48_000, what="the rest of the sound")
     assert attacker.is_whole()
 
 
@@ -322,6 +323,22 @@ def test_floods_end_with_their_sender(server, bystander, attacker, until, make):
     attacker.wait_for_sound(0.3)
     flood(attacker, make)
     until(lambda: attacker.close_code == 4429, what="4429")
+
+
+def test_a_flood_is_read_in_pieces_so_that_others_have_their_turn(server, bystander, attacker, until, monkeypatch):
+    pieces, received = [], FairProtocol.data_received
+
+    def note(self, data):
+        pieces.append(len(data))
+        received(self, data)
+
+    monkeypatch.setattr(FairProtocol, "data_received", note)
+    attacker.wait_for_sound(0.3)
+    for _ in range(3000):
+        attacker.say(type="ping", at=1)
+    bystander.wait_for_sound(0.3)
+    until(lambda: sum(pieces) > 20_000)
+    assert max(pieces) <= READ_BYTES and bystander.starved == 0
 
 
 def test_a_microphone_is_not_faster_than_time(server, bystander, attacker):

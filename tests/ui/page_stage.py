@@ -74,6 +74,7 @@ def server_of_page():
     import uvicorn
 
     from magenta_rt_py.serve.app import ServeConfig, create_app
+    from magenta_rt_py.serve.fair_protocol import FairProtocol
     from magenta_rt_py.serve.hall import Hall, HallConfig
     from magenta_rt_py.serve.stand_in import StandInFactory
     from magenta_rt_py.serve.tokens import Tokens
@@ -86,8 +87,8 @@ def server_of_page():
     looks = {"footer_links": [], "ssr_mode": False, "theme": page.theme(), "head": page.head()}
     app = gr.mount_gradio_app(app, blocks, path="/", **looks)
     listening = socket.create_server(("127.0.0.1", 0))
-    options = {"ws": "websockets-sansio", "ws_max_size": 65536, "ws_per_message_deflate": False, "log_level": "warning"}
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=1, **options))
+    options = {"ws_max_size": 65536, "ws_per_message_deflate": False, "log_level": "warning", "lifespan": "on"}
+    server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", ws=FairProtocol, timeout_graceful_shutdown=1, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     yield hall, f"http://127.0.0.1:{listening.getsockname()[1]}/"

@@ -19,7 +19,7 @@ import { Takes } from "./takes.js";
 const PIECES = ["mrt-top", "mrt-mix", "mrt-tabs", "mrt-sound", "mrt-time", "mrt-inject", "mrt-takes", "mrt-scenes", "mrt-setup", "mrt-foot"];
 const LEAD_SECONDS = 0.5;
 const LOOP_BEATS = 8;
-const DRAW_MS = 45;
+const DRAW_MS = 66; // 15 pictures a second: the machine has music to make
 const STILL_MS = 400;
 const STATUS_MS = 100;
 const SNAPSHOTS = ["A", "B", "C", "D"];
@@ -514,10 +514,10 @@ class Live {
   }
 
   _draw() {
-    requestAnimationFrame(() => this._draw());
+    // Asked for only when it is time: a browser that is asked for every frame draws the page sixty times a second.
+    setTimeout(() => requestAnimationFrame(() => this._draw()), DRAW_MS);
     const now = performance.now();
-    if (document.hidden || now - (this._drawn ?? 0) < DRAW_MS) return;
-    this._drawn = now;
+    if (document.hidden) return;
     const analysers = this.player?.analysers ?? null;
     const isPlaying = this.player?.stats().isPlaying ?? false;
     if (!this._still.matches || now - (this._drawnStill ?? 0) > STILL_MS) {

@@ -9,14 +9,13 @@ const CLIP = 0.985;
 const INK = ["#0b0e14", "#14213d", "#1d4e6b", "#2a8c8c", "#7bc97f", "#f4d35e", "#fff6d6"];
 const WAVE_SHARE = 0.3; // of the height
 
-/** 256 colours from dark to light. */
+/** 256 colours from dark to light, each as [red, green, blue]. */
 function palette() {
   const stops = INK.map((colour) => [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
   return Array.from({ length: 256 }, (_, index) => {
     const where = (index / 255) * (stops.length - 1);
     const left = Math.min(Math.floor(where), stops.length - 2);
-    const mixed = stops[left].map((low, lane) => Math.round(low + (stops[left + 1][lane] - low) * (where - left)));
-    return `rgb(${mixed.join(",")})`;
+    return stops[left].map((low, lane) => Math.round(low + (stops[left + 1][lane] - low) * (where - left)));
   });
 }
 
@@ -178,10 +177,13 @@ export class Scope {
     const top = Math.round(height * (1 - WAVE_SHARE));
     const left = width - columns;
     context.drawImage(this._canvas, columns, 0, left, height, 0, 0, left, height);
+    const picture = context.createImageData(columns, top);
+    picture.data.fill(255);
     this._bins(top).forEach(([first, last], row) => {
-      context.fillStyle = this._palette[Math.round(255 * this._shade(first, last))];
-      context.fillRect(left, row, columns, 1);
+      const colour = this._palette[Math.round(255 * this._shade(first, last))];
+      for (let column = 0; column < columns; column += 1) picture.data.set(colour, 4 * (row * columns + column));
     });
+    context.putImageData(picture, left, 0);
     context.fillStyle = INK[0];
     context.fillRect(left, top, columns, height - top);
     const middle = (top + height) / 2;
@@ -214,7 +216,7 @@ export class Scope {
     for (let bar = 0; bar < bars; bar += 1) {
       const [first, last] = rows[bars - 1 - bar];
       const share = this._shade(first, last);
-      context.fillStyle = this._palette[Math.round(60 + 195 * share)];
+      context.fillStyle = `rgb(${this._palette[Math.round(60 + 195 * share)].join(",")})`;
       context.fillRect((bar * width) / bars, height * (1 - share), width / bars - 2, height * share);
     }
     this._rows = null;
