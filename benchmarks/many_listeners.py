@@ -132,6 +132,7 @@ def served(app: Any) -> Any:
     """The app's address, under uvicorn on a thread."""
     import uvicorn
 
+    from magenta_rt_py.serve import spent_memory
     from magenta_rt_py.serve.fair_protocol import FairProtocol
 
     listening = socket.create_server(("127.0.0.1", 0))
@@ -145,8 +146,7 @@ def served(app: Any) -> Any:
     try:
         while not server.started and thread.is_alive():
             time.sleep(0.01)
-        gc.collect()
-        gc.freeze()  # as the page's server does
+        spent_memory.freeze()  # as the page's server does
         yield f"ws://127.0.0.1:{listening.getsockname()[1]}/live/ws"
     finally:
         server.should_exit = True

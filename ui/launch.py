@@ -7,7 +7,6 @@ Stateful shell.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from magenta_rt_py.errors import MrtError
+from magenta_rt_py.serve import spent_memory
 from magenta_rt_py.ui import addresses
 from magenta_rt_py.ui.launch_config import LaunchConfig
 from magenta_rt_py.ui.live_server import LiveServer, MakeFactory
@@ -84,8 +84,7 @@ def serve(
     """
     with LiveServer(config, make_factory=make_factory, say=say) as server:
         server.start()
-        gc.collect()
-        gc.freeze()  # what has been loaded stays: Python's collector need not walk through it while music plays
+        spent_memory.freeze()
         with _until_interrupted() as ended:
             for line in greeting(server):
                 tell(line)

@@ -146,6 +146,7 @@ def get_ready(
     has_input: bool = False,
     past: tuple[Frame | None, ...] | None = None,
     is_offline: bool = False,
+    short_seconds: float = SHORT_SECONDS,
     say: Callable[[str], None] = lambda line: None,
 ) -> Ready:
     """Compiles what a session needs, measures this machine, and makes the ten seconds to begin from.
@@ -157,6 +158,7 @@ def get_ready(
       has_input: whether a performer plays along: that needs a program more.
       past: what to begin from instead, of a checkpoint.
       is_offline: measures nothing, so that what is rendered does not depend on the machine's mood.
+      short_seconds: a short request takes at most about so long.
       say: told what is being done.
     """
     say("reading the prompts")
@@ -174,7 +176,7 @@ def get_ready(
         costs = {length: OFFLINE_SECONDS.get(length, 0.01 * length) for length in lm.lengths}
         return Ready(lm, PlannerConfig(short_frames=OFFLINE_FRAMES, chunk_frames=chunk, cost_seconds=costs), past)
     say("measuring this machine")
-    short = short_frames(chunk_seconds / chunk * (INPUT_COST if has_input else 1.0))
+    short = short_frames(chunk_seconds / chunk * (INPUT_COST if has_input else 1.0), short_seconds)
     lm = LiveLM(model.models, lengths=(short, HORIZONS[-1]))
     lm.warm_up(with_input=has_input)
     if has_input:  # or the live prompt would compile the audio tower while the music plays
@@ -185,9 +187,9 @@ def get_ready(
     return Ready(lm, PlannerConfig(short_frames=short, chunk_frames=chunk, cost_seconds=costs), past)
 
 
-def short_frames(seconds_per_frame: float) -> int:
-    """Frames of a short request on a machine that takes so long for a frame."""
-    fitting = [frames for frames in HORIZONS if frames * seconds_per_frame <= SHORT_SECONDS * 1.001]
+def short_frames(seconds_per_frame: float, short_seconds: float = SHORT_SECONDS) -> int:
+    """Frames of a short request of at most about `short_seconds` on a machine that takes so long for a frame."""
+    fitting = [frames for frames in HORIZONS if frames * seconds_per_frame <= short_seconds * 1.001]
     return max(fitting, default=HORIZONS[0])
 
 

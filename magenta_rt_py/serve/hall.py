@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import ipaddress
 import math
 import shutil
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from magenta_rt_py.live.clock import Clock, WallClock
-from magenta_rt_py.serve import events
+from magenta_rt_py.serve import events, spent_memory
 from magenta_rt_py.serve.device import Device
 from magenta_rt_py.serve.playing import SeatFactory
 from magenta_rt_py.serve.recordings import Recordings
@@ -278,10 +277,8 @@ class Hall:
         for seat in seats:
             with contextlib.suppress(Exception):  # one seat's trouble is not the others'
                 seat.tick(now)
-        if finished and gc.get_freeze_count():
-            # A performance's objects hold each other, and the collector counts objects, not the sound in them. A server
-            # freezes what was there before it began (ui/launch.py); then it has little to look at.
-            gc.collect()
+        if finished:
+            spent_memory.give_back()
         if is_due and not self.recordings.trim():
             for seat in seats:
                 seat.stop_recording("there is no more room for recordings; fetch this one, and start another")

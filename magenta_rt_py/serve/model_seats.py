@@ -34,8 +34,9 @@ __all__ = ["ModelSeats"]
 
 SWITCH_SECONDS = 0.001
 RESERVE_FRAMES = 2
+SHORT_SECONDS = 0.12
 """A page has sound in front of it, a quarter of a second at least, when the stream stands still for a late request; so a
-shorter reserve will do than on a sound card, and requests may be shorter: what is turned is heard sooner."""
+shorter reserve will do than on a sound card, and shorter requests: what is turned is heard sooner."""
 STYLE_SECONDS = 5.0
 """The first bar waits so long for its prompts; then it begins without."""
 CAPABILITIES = {"injection": True, "live_prompt": True, "tempo": True, "context": True}
@@ -99,7 +100,7 @@ class ModelSeats:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._model, self._pool = model, StylePool(threads=style_threads)
         initial = {**initial_knobs(model), **(knobs or {})}
-        made = ready or get_ready(model, Board(initial), has_input=True, say=say)
+        made = ready or get_ready(model, Board(initial), has_input=True, short_seconds=SHORT_SECONDS, say=say)
         self._ready = made._replace(planner=dataclasses.replace(made.planner, reserve_frames=RESERVE_FRAMES))
         self._about = About(
             bundle=str(model.bundle.record.get("name") or model.bundle.path.name),

@@ -225,6 +225,7 @@ def test_short_requests_take_a_fifth_of_a_second():
     assert short_frames(0.2 / 25) == 25
     assert short_frames(0.2 / 15) == 15
     assert short_frames(1.0) == 10
+    assert short_frames(0.2 / 25, 0.12) == 15
 
 
 def test_this_machine_is_measured(model):

@@ -65,7 +65,8 @@ def test_windows_past_the_end_move_back_or_are_silent():
     assert windows.shape[0] == 3
     np.testing.assert_array_equal(windows[1], windows[2])  # both end with the piece
     silent = window_log_mels(samples, dataclasses.replace(loop, pad_mode="zero"), window_hop_seconds=0.5)
-    np.testing.assert_array_equal(silent[1], windows[1])
+    # Of a piece of another length: on some processors a matrix product with more rows rounds otherwise.
+    np.testing.assert_allclose(silent[1], windows[1], rtol=0.0, atol=1e-5)
     np.testing.assert_allclose(silent[2, -20:], np.log(1e-3), rtol=1e-6)
     assert window_log_mels(samples[:100], loop, window_hop_seconds=0.5).std() > 0.1
 

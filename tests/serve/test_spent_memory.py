@@ -1,0 +1,45 @@
+"""What performances leave behind is freed, once the server has begun, and not before."""
+
+import gc
+import subprocess
+import sys
+
+from magenta_rt_py.serve import spent_memory
+
+PROGRAM = """
+import gc, resource, threading
+from magenta_rt_py.serve import spent_memory
+
+class Ring:
+    def __init__(self):
+        self.me, self.sound = self, [bytes(7000) for _ in range(3000)]
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+
+gc.disable()  # or the collector may come by itself
+assert spent_memory.give_back() is False
+spent_memory.freeze()
+before = resident()
+threads = [threading.Thread(target=Ring) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+full = resident()
+assert spent_memory.give_back() is True
+print(full - before, resident() - before)
+"""
+
+
+def test_sound_that_holds_itself_is_given_back_to_the_system():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    full, rest = map(float, done.stdout.split())
+    assert full > 100.0  # megabytes
+    assert rest < 0.2 * full
+
+
+def test_before_the_server_has_begun_nothing_is_held_up(monkeypatch):
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 0)
+    monkeypatch.setattr(gc, "collect", lambda: 1 / 0)
+    assert spent_memory.give_back() is False
