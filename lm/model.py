@@ -115,7 +115,7 @@ class LanguageModel(nn.Module):
         if self.config.continue_context:
             return table.frames(self._context(encoder_tokens)[:, -1:], vectors) / self.config.context_levels
         row = table.special_rows()[PAD] if self.config.factorised else table.rows(jnp.array(PAD))
-        return jnp.broadcast_to(row, (batch, 1, row.shape[-1]))
+        return jnp.broadcast_to(row.astype(jnp.float32), (batch, 1, row.shape[-1]))
 
     def _context(self, encoder_tokens: Int[Array, "batch tokens"]) -> Int[Array, "batch context levels"]:
         """The context's ids, frame by frame."""

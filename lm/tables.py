@@ -99,8 +99,8 @@ class TokenTable(nn.Module):
         return self.rows(tokens)
 
     def frames(self, tokens: Int[Array, "*batch levels"], vectors: CodeVectors | None) -> Float[Array, "*batch dim"]:
-        """The same, summed over the levels of a frame."""
-        return self.levels(tokens, vectors).sum(-2)
+        """The same, summed over the levels of a frame: in float32 whatever the compute dtype, as the released model does."""
+        return self.levels(tokens, vectors).astype(jnp.float32).sum(-2)
 
     def style(self, tokens: Int[Array, "*batch levels"], vectors: CodeVectors | None) -> Float[Array, "*batch levels dim"]:
         """Vectors of style ids, level q on column q."""

@@ -92,7 +92,7 @@ def test_make_installs_what_a_target_needs_first(root, new_checkout, tmp_path, t
     path = new_checkout(tmp_path / "clone")
     done = subprocess.run(["make", "-n", target], cwd=path, capture_output=True, text=True, check=True)
     assert done.stdout.index("-m venv .venv") < done.stdout.index("constraints.txt")
-    wanted = {"demo": ".[plot]", "live": ".[ui]"}.get(target, ".[plot,train,audio,midi,osc,ui,dev]")
+    wanted = {"demo": ".[plot]", "live": ".[ui]"}.get(target, ".[plot,train,audio,midi,osc,ui,released,dev]")
     assert wanted in done.stdout
 
 

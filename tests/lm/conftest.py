@@ -114,7 +114,8 @@ def oracle_cases(oracle_folder) -> dict[str, Case]:
     if oracle_folder is None:
         return {}
     folder = oracle_folder
-    return {name: read_case(folder / f"{name}.npz", oracle_config(folder, name)) for name in ("tiny_f32", "geom_f32")}
+    names = ("tiny_f32", "geom_f32", "tiny_bf16")
+    return {name: read_case(folder / f"{name}.npz", oracle_config(folder, name)) for name in names}
 
 
 @pytest.fixture(scope="session")

@@ -91,18 +91,25 @@ def test_a_wrong_equation_is_caught_by_the_golden_file_alone(plain_case, monkeyp
     assert plain_error(plain_case) > 100 * TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["tiny_f32", "geom_f32"])
+@pytest.mark.parametrize("name", ["tiny_f32", "geom_f32", "tiny_bf16"])
 def test_logits_equal_the_released_codes(oracle_cases, name):
+    """In bfloat16 to the last bit where this was written; another processor may round a product otherwise. One wrong dtype
+    in the decoder is off by 0.06, float32 by 0.09."""
     if name not in oracle_cases:
         return
     config, params, data = oracle_cases[name]
     encoder_tokens = jnp.asarray(data["encoder_input_tokens"])
     targets = jnp.asarray(data["decoder_target_tokens"])
-    hidden = jax.jit(model.hidden_states, static_argnums=3)(params, encoder_tokens, targets, config)
+    # Compiled as a whole, products in bfloat16 keep more bits than they were given; the known numbers kept none.
+    is_half = name.endswith("bf16")
+    run = model.hidden_states if is_half else jax.jit(model.hidden_states, static_argnums=3)
+    hidden = run(params, encoder_tokens, targets, config)
     chosen = data.get("teacher_logit_positions", np.arange(hidden.shape[1]))
     found = LanguageModel(config).apply({"params": params}, hidden[:, chosen], method="all_logits")
     expected = data["teacher_logits_at"] if "teacher_logits_at" in data else data["teacher_logits"]
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    # Sums over 1006 positions are rounded differently from processor to processor: a few numbers of 656,128 by 2.2e-5.
+    tolerance = {"tiny_f32": TOLERANCE, "geom_f32": 3e-5, "tiny_bf16": 0.03}[name]
+    np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
 def test_cached_logits_equal_the_known_ones(plain_case):
