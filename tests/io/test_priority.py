@@ -26,6 +26,7 @@ def test_a_process_is_served_first_if_it_may_and_never_later(asked, wanted):
 
 
 def test_the_group_of_processes_is_raised_as_well(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "getpriority", lambda *where: 0)  # whatever the tests themselves run at
     monkeypatch.setattr(os, "setpriority", lambda *where: None)
     monkeypatch.setattr(priority, "GROUP", tmp_path / "autogroup")
     priority.raise_priority(-11)
