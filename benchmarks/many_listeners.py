@@ -78,11 +78,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Serves, lets the clients' process play, and watches."""
+    from magenta_rt_py.serve import spent_memory
     from magenta_rt_py.serve.app import ServeConfig, create_app
     from magenta_rt_py.serve.hall import Hall, HallConfig
     from magenta_rt_py.serve.stand_in import StandInFactory
     from magenta_rt_py.serve.tokens import Tokens
 
+    spent_memory.keep_few_pools()  # as `mrtpy ui` does
     seconds = 60.0 * arguments.minutes
     tokens, hall = Tokens(), Hall(StandInFactory(cost_seconds=arguments.cost), HallConfig(grace_seconds=5.0))
     app = create_app(hall, ServeConfig(tokens=tokens))

@@ -51,10 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("the live-mix page", module, "ui")
     from magenta_rt_py.io.priority import raise_priority
+    from magenta_rt_py.serve.spent_memory import keep_few_pools
     from magenta_rt_py.ui import launch
 
     config = config_of(arguments)
     raise_priority()  # before any thread begins: they inherit it
+    keep_few_pools()
     launch.serve(config, say=lambda line: progress(arguments, line), tell=lambda line: _tell(arguments, line))
     return 0
 

@@ -146,10 +146,14 @@ def mix(
     if end_frame < start_frame:
         raise ValueError(f"a mix up to frame {end_frame}, but {start_frame} are settled; go back by a kept InjectionState")
     start, end = start_frame * FRAME_SAMPLES, end_frame * FRAME_SAMPLES
+    played = track.read(state.played, start, end)
+    if _is_only_played(state, settings):
+        settled = max(start_frame, end_frame if played_until_frame is None else min(end_frame, played_until_frame))
+        is_mixed = np.zeros(end_frame - start_frame, bool)
+        return _settle(state, settled), Mix(start_frame, played, settled - start_frame, is_mixed)
     performer = track.read(state.performer, start, end, ramp_samples=settings.ramp_samples)
     gap_samples = round(settings.gap_seconds * SAMPLES_A_SECOND)
     performer = _with_gap(performer, gap_samples, settings.ramp_samples)
-    played = track.read(state.played, start, end)
 
     played_until = end_frame if played_until_frame is None else min(end_frame, played_until_frame)
     settled = max(start_frame, min(played_until, _final_frame(state, settings, end_frame)))
@@ -159,14 +163,23 @@ def mix(
     mixed = performer * input_gains + played * feedbacks
 
     is_mixed = (mixed != played).reshape(end_frame - start_frame, FRAME_SAMPLES * track.CHANNELS).any(axis=1)
-    following = state._replace(
-        performer=track.forget(state.performer, settled * FRAME_SAMPLES),
-        played=track.forget(state.played, settled * FRAME_SAMPLES),
-        settled_frame=settled,
-        input_gain=input_gain,
-        feedback=feedback,
-    )
+    following = _settle(state, settled)._replace(input_gain=input_gain, feedback=feedback)
     return following, Mix(start_frame, mixed, settled - start_frame, is_mixed)
+
+
+def _is_only_played(state: InjectionState, settings: InjectionSettings) -> bool:
+    """Whether the mix is what was played, sample for sample: nobody is let in, and no gain is on its way."""
+    return state.input_gain == settings.input_gain == 0.0 and state.feedback == settings.feedback == 1.0
+
+
+def _settle(state: InjectionState, settled_frame: int) -> InjectionState:
+    """What comes before a frame has been handed out for good."""
+    before = settled_frame * FRAME_SAMPLES
+    return state._replace(
+        performer=track.forget(state.performer, before),
+        played=track.forget(state.played, before),
+        settled_frame=settled_frame,
+    )
 
 
 def _final_frame(state: InjectionState, settings: InjectionSettings, end_frame: int) -> int:

@@ -60,6 +60,8 @@ def step(
       the next state, and 48 kHz mono.
     """
     samples = np.zeros(len(beats), np.float32)
+    if level == 0.0 and (state.level == 0.0 or state.click_age >= CLICK_SAMPLES) and len(beats):
+        return MetronomeState(float(beats[-1]), CLICK_SAMPLES, False, 0.0), samples  # off, and nothing rings
     position = 0
     for onset in [*click_onsets(state.beat, beats).tolist(), len(beats)]:
         state = _ring(state, samples[position:onset])

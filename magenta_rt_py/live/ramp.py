@@ -30,6 +30,8 @@ def step(gain: float, target: float, samples: int) -> tuple[float, Float[np.ndar
     if not 0.0 <= target < float("inf"):
         raise ValueError(f"gain is {target!r}; give a finite number, 0 or more")
     gain, target = round(gain * _GRAIN) / _GRAIN, round(target * _GRAIN) / _GRAIN
+    if gain == target:  # nearly always, and a tenth of a performance's work
+        return gain, np.full(samples, gain)
     reach = np.arange(1, samples + 1) / FULL_SWING_SAMPLES
     gains = gain + np.clip(target - gain, -reach, reach)
     return (float(gains[-1]) if samples else gain), gains

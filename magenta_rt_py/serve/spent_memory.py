@@ -1,8 +1,9 @@
 """Spent memory: what performances leave behind when they are over, given back to the system.
 
 A performance's objects hold each other, and Python's collector counts objects, not the sound in them; and what is freed
-stays with the C library, in one pool for each of many threads. Left alone, a server of short performances grows for a
-long time. Stateful: it acts on the process.
+stays with the C library, in one pool for each of many threads, between pieces that are still in use. Left alone, a server
+of short performances grows: eight seats use 60 MB and held 700 after three minutes, 220 with `keep_few_pools`.
+Stateful: it acts on the process.
 """
 
 from __future__ import annotations
@@ -10,9 +11,27 @@ from __future__ import annotations
 import ctypes
 import functools
 import gc
-from collections.abc import Callable
 
-__all__ = ["freeze", "give_back"]
+__all__ = ["freeze", "give_back", "keep_few_pools"]
+
+MMAP_THRESHOLD, ARENA_MAX = -3, -8
+"""Numbers of glibc's settings (mallopt, malloc.h)."""
+MOST_POOLS = 2
+LARGEST_POOLED_BYTES = 1_048_576
+"""What is larger comes from the system, and goes back there when it is freed: glibc's own limit grows to 32 MB."""
+
+
+def keep_few_pools() -> bool:
+    """Once, before any thread begins: freed memory can be used again by all threads, and large pieces go back at once.
+
+    Returns:
+      whether the C library knows such settings; others than glibc have rules of their own.
+    """
+    library = _library()
+    mallopt = getattr(library, "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(ARENA_MAX, MOST_POOLS)) & bool(mallopt(MMAP_THRESHOLD, LARGEST_POOLED_BYTES))
 
 
 def freeze() -> None:
@@ -30,16 +49,16 @@ def give_back() -> bool:
     if not gc.get_freeze_count():
         return False
     gc.collect()
-    trim = _trim()
+    trim = getattr(_library(), "malloc_trim", None)  # glibc
     if trim is not None:
         trim(0)
     return True
 
 
 @functools.cache
-def _trim() -> Callable[[int], int] | None:
-    """glibc's way to give pages back; None with other C libraries."""
+def _library() -> ctypes.CDLL | None:
+    """The C library; None where it has no handle without a name (Windows)."""
     try:
-        return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # TypeError: Windows has no library without a name
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):
         return None

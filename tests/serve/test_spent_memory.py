@@ -1,8 +1,11 @@
 """What performances leave behind is freed, once the server has begun, and not before."""
 
 import gc
+import platform
 import subprocess
 import sys
+
+import pytest
 
 from magenta_rt_py.serve import spent_memory
 
@@ -30,6 +33,48 @@ full = resident()
 assert spent_memory.give_back() is True
 print(full - before, resident() - before)
 """
+
+
+SCATTERED = """
+import resource, sys, threading
+from magenta_rt_py.serve import spent_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+
+if sys.argv[1] == "few":
+    assert spent_memory.keep_few_pools()
+kept, before = [], resident()
+
+def play():
+    for _ in range(8):
+        large = b"x" * 2_000_000  # freed, it raises glibc's own limit: the next ones come from the pool
+        kept.append(b"x" * 3_000)
+        del large
+    large = [(b"x" * 1_500_000, kept.append(b"x" * 3_000)) for _ in range(8)]
+
+for _ in range(3):
+    threads = [threading.Thread(target=play) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library: nothing is set there")
+def test_large_pieces_go_back_at_once():
+    def grown(how):
+        done = subprocess.run([sys.executable, "-c", SCATTERED, how], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    assert grown("few") < 0.6 * grown("many")
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(spent_memory, "_library", lambda: None)
+    assert spent_memory.keep_few_pools() is False
 
 
 def test_sound_that_holds_itself_is_given_back_to_the_system():
