@@ -69,9 +69,10 @@ def _run(
     place, total, start = int(memory.place), memory.total, 0
     while start < len(inputs):
         count = min(CELL_SAMPLES - place, len(inputs) - start)
-        scaled = inputs[start : start + count] * rising[place : place + count]
-        totals = combine.accumulate(np.concatenate([total[None], scaled]), axis=0)[1:]
-        outputs[start : start + count] = totals * falling[place : place + count]
+        totals = inputs[start : start + count] * rising[place : place + count]
+        totals[0] = combine(total, totals[0])
+        combine.accumulate(totals, axis=0, out=totals)
+        np.multiply(totals, falling[place : place + count], out=outputs[start : start + count])
         total = totals[-1]
         place, start = place + count, start + count
         if place == CELL_SAMPLES:

@@ -147,38 +147,39 @@ def mix(
         raise ValueError(f"a mix up to frame {end_frame}, but {start_frame} are settled; go back by a kept InjectionState")
     start, end = start_frame * FRAME_SAMPLES, end_frame * FRAME_SAMPLES
     played = track.read(state.played, start, end)
-    if _is_only_played(state, settings):
-        settled = max(start_frame, end_frame if played_until_frame is None else min(end_frame, played_until_frame))
-        is_mixed = np.zeros(end_frame - start_frame, bool)
-        return _settle(state, settled), Mix(start_frame, played, settled - start_frame, is_mixed)
-    performer = track.read(state.performer, start, end, ramp_samples=settings.ramp_samples)
-    gap_samples = round(settings.gap_seconds * SAMPLES_A_SECOND)
-    performer = _with_gap(performer, gap_samples, settings.ramp_samples)
-
     played_until = end_frame if played_until_frame is None else min(end_frame, played_until_frame)
     settled = max(start_frame, min(played_until, _final_frame(state, settings, end_frame)))
     count = (settled - start_frame) * FRAME_SAMPLES
+    if _is_only_played(state, settings):
+        following = _settle(state, settled, ramp.step(state.input_gain, settings.input_gain, count)[0], state.feedback)
+        return following, Mix(start_frame, played, settled - start_frame, np.zeros(end_frame - start_frame, bool))
+
+    performer = track.read(state.performer, start, end, ramp_samples=settings.ramp_samples)
+    gap_samples = round(settings.gap_seconds * SAMPLES_A_SECOND)
+    performer = _with_gap(performer, gap_samples, settings.ramp_samples)
     input_gain, input_gains = _gains(state.input_gain, settings.input_gain, count, len(played))
     feedback, feedbacks = _gains(state.feedback, settings.feedback, count, len(played))
     mixed = performer * input_gains + played * feedbacks
-
     is_mixed = (mixed != played).reshape(end_frame - start_frame, FRAME_SAMPLES * track.CHANNELS).any(axis=1)
-    following = _settle(state, settled)._replace(input_gain=input_gain, feedback=feedback)
+    following = _settle(state, settled, input_gain, feedback)
     return following, Mix(start_frame, mixed, settled - start_frame, is_mixed)
 
 
 def _is_only_played(state: InjectionState, settings: InjectionSettings) -> bool:
-    """Whether the mix is what was played, sample for sample: nobody is let in, and no gain is on its way."""
-    return state.input_gain == settings.input_gain == 0.0 and state.feedback == settings.feedback == 1.0
+    """Whether the mix is what was played, sample for sample: nobody is let in, or nobody is there."""
+    is_alone = not state.performer.runs or state.input_gain == settings.input_gain == 0.0
+    return is_alone and state.feedback == settings.feedback == 1.0
 
 
-def _settle(state: InjectionState, settled_frame: int) -> InjectionState:
-    """What comes before a frame has been handed out for good."""
+def _settle(state: InjectionState, settled_frame: int, input_gain: float, feedback: float) -> InjectionState:
+    """What comes before a frame has been handed out for good; these are the gains there."""
     before = settled_frame * FRAME_SAMPLES
     return state._replace(
         performer=track.forget(state.performer, before),
         played=track.forget(state.played, before),
         settled_frame=settled_frame,
+        input_gain=input_gain,
+        feedback=feedback,
     )
 
 

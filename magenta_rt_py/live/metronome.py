@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["CLICK_SAMPLES", "MetronomeState", "init_state", "step"]
+__all__ = ["CLICK_SAMPLES", "MetronomeState", "init_state", "pass_over", "rings", "step"]
 
 SAMPLES_A_SECOND = 48_000
 CLICK_SAMPLES = SAMPLES_A_SECOND * 40 // 1000
@@ -60,8 +60,6 @@ def step(
       the next state, and 48 kHz mono.
     """
     samples = np.zeros(len(beats), np.float32)
-    if level == 0.0 and (state.level == 0.0 or state.click_age >= CLICK_SAMPLES) and len(beats):
-        return MetronomeState(float(beats[-1]), CLICK_SAMPLES, False, 0.0), samples  # off, and nothing rings
     position = 0
     for onset in [*click_onsets(state.beat, beats).tolist(), len(beats)]:
         state = _ring(state, samples[position:onset])
@@ -70,6 +68,16 @@ def step(
             whole_beat = int(np.floor(beats[onset] + TOLERANCE_BEATS))
             state = MetronomeState(state.beat, 0, whole_beat % beats_per_bar == 0, level)
     return (state._replace(beat=float(beats[-1])) if len(beats) else state), samples
+
+
+def rings(state: MetronomeState) -> bool:
+    """Whether a click that can be heard has not ended."""
+    return state.level > 0.0 and state.click_age < CLICK_SAMPLES
+
+
+def pass_over(state: MetronomeState, beat: float) -> MetronomeState:
+    """Moves on to a beat position without a click; nothing may ring. What `step` does with level 0, without its work."""
+    return MetronomeState(beat, CLICK_SAMPLES, state.is_downbeat, 0.0)
 
 
 def click_onsets(last_beat: float, beats: Float[np.ndarray, "samples"]) -> np.ndarray:

@@ -27,6 +27,8 @@ __all__ = ["Performer"]
 FRAME_SAMPLES = 1920
 CONTEXT_FRAMES = 250
 """What the model hears at once."""
+ABSENT = {"input_gain": 0.0, "feedback": 1.0}
+"""Gains while nothing comes in: the mix is what was played, and the gains move from there as to any other value."""
 
 
 class Performer:
@@ -46,7 +48,7 @@ class Performer:
         self._alignment = alignment.init_state(round_trip_samples=round_trip_samples)
         self._opening = 0
         self._loops = loops.init_state()
-        self._settings = injection.InjectionSettings()
+        self._settings = injection.InjectionSettings(**ABSENT)
         self._injection = injection.init_state(start_frame=start_frame, settings=self._settings)
         self._is_on, self._mixed_until = True, -math.inf  # stream frame after the last one that anything was mixed into
 
@@ -67,8 +69,8 @@ class Performer:
         # Switched off, the mix is what was played: the gains move there as to any other value.
         self._is_on = values["inject/on"]
         self._settings = injection.InjectionSettings(
-            input_gain=values["inject/gain"] if self._is_on else 0.0,
-            feedback=values["inject/feedback"] if self._is_on else 1.0,
+            input_gain=values["inject/gain"] if self._is_on else ABSENT["input_gain"],
+            feedback=values["inject/feedback"] if self._is_on else ABSENT["feedback"],
             gap_seconds=values["inject/gap"],
         )
         wanted = loops.FREE
@@ -109,8 +111,9 @@ class Performer:
 
     def mix(self, end_frame: int, *, played_until_frame: int) -> injection.Mix:
         """The mix from the last settled frame to `end_frame`; own sound after `played_until_frame` may change again."""
+        settings = self._settings if self._is_there(end_frame) else dataclasses.replace(self._settings, **ABSENT)
         self._injection, mix = injection.mix(
-            self._injection, self._settings, end_frame, played_until_frame=played_until_frame
+            self._injection, settings, end_frame, played_until_frame=played_until_frame
         )
         places = np.flatnonzero(mix.is_mixed)
         last = mix.start_frame + int(places[-1]) + 1 if len(places) else min(self._mixed_until, mix.start_frame)
@@ -118,8 +121,15 @@ class Performer:
         return mix
 
     def is_left_out(self, end_frame: int) -> bool:
-        """Whether a context that ends at a frame is the model's own: switched off, and nothing mixed in is left in it."""
-        return not self._is_on and end_frame - self._mixed_until >= CONTEXT_FRAMES
+        """Whether a context that ends at a frame is the model's own: the performer is switched off or not there, and nothing
+        mixed in is left in it."""
+        is_heard = self._is_on and self._is_there(end_frame)
+        return not is_heard and end_frame - self._mixed_until >= CONTEXT_FRAMES
+
+    def _is_there(self, end_frame: int) -> bool:
+        """Whether anything came in that a context with this end could hold. A page without a microphone sends nothing."""
+        end = self._injection.performer.end
+        return end is not None and end > (end_frame - CONTEXT_FRAMES) * FRAME_SAMPLES
 
     def turn(self, frame: int) -> None:
         """The music has another past from a frame on: what was mixed into the old one counts no more."""

@@ -51,7 +51,8 @@ def sound_of(
 
 def is_playable(samples: Float[np.ndarray, "samples 2"]) -> Bool[np.ndarray, "samples"]:
     """Which samples can be played: those that are finite numbers."""
-    return np.isfinite(samples).all(axis=1)
+    is_finite = np.isfinite(samples)
+    return is_finite[:, 0] & is_finite[:, 1]
 
 
 class Stage:
@@ -145,12 +146,22 @@ class Stage:
             self._volume = volume
         cue = None
         if self._card.has_cue:
-            beats = transport.beats(np.arange(stream_start, stream_start + len(samples)) / FRAME_SAMPLES)
-            bar = transport.beats_per_bar
-            self._metronome, cue = metronome.step(self._metronome, beats, level=click, beats_per_bar=bar)
+            cue = self._click(stream_start, len(samples), transport, click)
         start = stream_start - self._config.delay_samples
         self._write(samples, is_playable(samples), cue, start)
         self._stream_end = start + len(samples)
+
+    def _click(self, start: int, samples: int, transport: Transport, level: float) -> Float[np.ndarray, "samples"]:
+        """The metronome at the samples from a stream sample on."""
+        if samples and not level and not metronome.rings(self._metronome):
+            beat = transport.beat_at((start + samples - 1) / FRAME_SAMPLES)
+            self._metronome, cue = metronome.pass_over(self._metronome, beat), np.zeros(samples, np.float32)
+            return cue
+        beats = transport.beats(np.arange(start, start + samples) / FRAME_SAMPLES)
+        self._metronome, cue = metronome.step(
+            self._metronome, beats, level=level, beats_per_bar=transport.beats_per_bar
+        )
+        return cue
 
     def bridge(self) -> None:
         """Writes 10 ms in place of sound that is not there: a fading echo of the last, or nothing."""

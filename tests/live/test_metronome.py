@@ -69,3 +69,24 @@ def test_switched_off_it_lets_the_click_end():
     _, whole = metronome.step(metronome.init_state(), beats_at(120.0, 20_000))
     np.testing.assert_array_equal(np.concatenate([first, rest])[:20_000], whole)
     assert not rest[20_000:].any()
+
+
+def test_passing_over_what_is_off_changes_no_click():
+    beats = beats_at(133.7, 60_000)
+    heard = []
+    for passes in (False, True):
+        state, _ = metronome.step(metronome.init_state(), beats[:21_000])  # the last click has ended
+        assert not metronome.rings(state)
+        if passes:
+            state = metronome.pass_over(state, float(beats[43_199]))
+        else:
+            state, silence = metronome.step(state, beats[21_000:43_200], level=0.0)
+            assert not silence.any()
+        heard.append(metronome.step(state, beats[43_200:])[1])
+    assert heard[0].any()
+    np.testing.assert_array_equal(heard[0], heard[1])
+
+
+def test_a_click_that_began_rings_on_when_it_is_turned_off():
+    state, _ = metronome.step(metronome.init_state(), beats_at(120.0, 100))
+    assert metronome.rings(state)

@@ -35,10 +35,29 @@ def test_on_and_off_by_ramps():
     until = off.start_frame + int(np.flatnonzero(off.is_mixed)[-1]) + 1
     assert not performer.is_left_out(until + 249) and performer.is_left_out(until + 250)
     back = play_along(performer, 260, 10)
-    assert back.is_mixed.all() and not performer.is_left_out(10_000)
+    assert back.is_mixed.all() and not performer.is_left_out(500)
     played = np.concatenate([noise(250, 10), noise(10, 260)])[-len(back.samples) :]
     change = np.abs(back.samples - played)
     assert change[:20].max() < 0.02 < 0.2 < change.max(), "from nothing, not all at once"
+
+
+def test_who_sends_nothing_is_not_heard_and_costs_nothing():
+    performer = Performer()
+    for first in (0, 10, 20):
+        performer.set(Board({"inject/gain": 0.5}).settings.values, TRANSPORT, first, 0)
+        performer.play(first * FRAME, noise(10, first))
+        performer.wrote(0, first * FRAME, 10 * FRAME)
+        mix = performer.mix(first + 10, played_until_frame=first + 10)
+        np.testing.assert_array_equal(mix.samples[-10 * FRAME :], noise(10, first))
+        assert not mix.is_mixed.any() and performer.is_left_out(first + 10)
+    came = play_along(performer, 30, 10)
+    assert came.is_mixed.all() and not performer.is_left_out(40)
+    gone = 40 + 250  # the last of it leaves the context
+    assert not performer.is_left_out(gone - 1)
+    performer.set(Board().settings.values, TRANSPORT, 40, 0)
+    performer.play(40 * FRAME, noise(500, 40))
+    assert not performer.mix(540, played_until_frame=540).is_mixed[-450:].any()
+    assert performer.is_left_out(540 + 250)
 
 
 @pytest.mark.parametrize("is_on", [True, False])

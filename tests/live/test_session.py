@@ -314,7 +314,9 @@ class MixKeeper(Counter):
         self.mixed = {}
 
     def generate(self, request):
-        mix: Mix = request.heard
+        mix: Mix | None = request.heard
+        if mix is None:  # nothing has come in so far
+            return super().generate(request)
         settled = mix.samples[: mix.settled_frames * FRAME]
         for place in np.flatnonzero(np.abs(settled[:, 0]) > 0.3):
             self.mixed[mix.start_frame * FRAME + int(place)] = float(settled[place, 0])

@@ -47,24 +47,28 @@ if sys.argv[1] == "few":
 kept, before = [], resident()
 
 def play():
-    for _ in range(8):
-        large = b"x" * 2_000_000  # freed, it raises glibc's own limit: the next ones come from the pool
-        kept.append(b"x" * 3_000)
-        del large
-    large = [(b"x" * 1_500_000, kept.append(b"x" * 3_000)) for _ in range(8)]
+    pieces = [(b"x" * 7_000, kept.append(bytes(600))) for _ in range(3000)]  # what is kept lies between them
 
-for _ in range(3):
-    threads = [threading.Thread(target=play) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+barrier = threading.Barrier(8)
+
+def live(number):
+    barrier.wait()  # all are there at once, and glibc would give each a pool of its own
+    for turn in range(8):
+        if turn == number:
+            play()
+        barrier.wait()
+
+threads = [threading.Thread(target=live, args=(number,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
 print(resident() - before)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library: nothing is set there")
-def test_large_pieces_go_back_at_once():
+def test_threads_use_what_other_threads_have_freed():
     def grown(how):
         done = subprocess.run([sys.executable, "-c", SCATTERED, how], capture_output=True, text=True, check=True)
         return float(done.stdout)
