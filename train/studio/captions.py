@@ -1,56 +1,35 @@
-"""Ways to ask for a piece in words: from one word to a full sentence, always true of the piece."""
+"""Ways to ask for a piece in words: from one word to a full sentence, always true of the piece, never held out."""
 
+import functools
 import re
 
 import numpy as np
 
-from magenta_rt_py.train.studio.cards import StyleCard
+from magenta_rt_py.train.studio.held_out import HELD_OUT_CAPTIONS
 from magenta_rt_py.train.studio.instruments import INSTRUMENTS
 from magenta_rt_py.train.studio.seeds import choose
-from magenta_rt_py.train.studio.vocabulary import (
-    BEAT_PHRASES,
-    BRIGHTNESS_WORDS,
-    DENSITY_WORDS,
-    DRUM_WORDS,
-    GENRE_PHRASES,
-    MOOD_WORDS,
-    PRODUCTION_WORDS,
-    SCENES,
-    TEMPO_WORDS,
+from magenta_rt_py.train.studio.style_card import StyleCard
+from magenta_rt_py.train.studio.vocabulary import BRIGHTNESS_WORDS, DENSITY_WORDS, TEMPO_WORDS, WORDS
+from magenta_rt_py.train.studio.vocabulary_synonyms import reworded
+from magenta_rt_py.train.studio.vocabulary_templates import (
+    FULL,
+    INSTRUMENTAL,
+    MISSING,
+    OTHERS_MISSING,
+    PARTS,
+    SOLO,
+    STEM,
+    Groups,
 )
-
-BARE_ARTICLE = re.compile(r"\ba (?=[aeiou8])")  # "a upbeat", "a 8-bit"
 
 ATTEMPTS_PER_CAPTION = 40  # short captions repeat; after this many draws we stop looking for a new one
-
-# {genre} a way to name the style, {mood} a feeling, {tempo} slow .. fast, {sound} how it was recorded, {players} one
-# to three instruments, {player} one, {busy} how full, {scene} where it would be played, {bpm} and {key} the numbers.
-TEMPLATES = (
-    "{genre}",
-    "{genre}",
-    "{mood} {genre}",
-    "{tempo} {genre}",
-    "{genre} with {players}",
-    "{genre}, {player}",
-    "{mood} {tempo} {genre} with {players}",
-    "{players}, {mood}",
-    "{sound} {genre}",
-    "{sound} {busy} {genre}, {players}, {bpm} bpm, {key}",
-    "a {mood} {genre} track at {bpm} bpm",
-    "{genre} in {key}",
-    "{mood} music featuring {players}",
-    "{tempo} {mood} music, {genre}",
-    "{genre} {scene}",
-    "{mood} {genre} {scene}",
-    "{mood}, {sound}, {busy}",
-    "{genre}. {tempo}, {mood}, {sound}.",
-    "something {mood} and {mood2}, like {genre}",
-    "{genre} led by {player}, {sound} and {busy}",
-    "{player} over {genre}",
-    "{mood} {player}",
-    "{genre} / {mood} / {tempo}",
-    "a {tempo} {mood} piece of {genre}, {sound}, with {players}, around {bpm} bpm in {key}",
-)
+WHOLE_SHARE = 0.07  # of the captions of arrangements that are whole phrases of the genre
+FRONT_STEMS = ("lead", "comp")  # a piece is asked for by the instruments that are heard in front ..
+FRONT_SHARE = 0.65  # .. in so many of the captions that name one
+BARE_ARTICLE = re.compile(r"\ba (?=[aeio8]|u(?!k|ni)|r&b|rnb|fm\b)")  # "a upbeat", "a 8-bit", but "a uk garage"
+DATED = re.compile(r"\d|ies\b|old|classic|modern|century|early|victorian")  # words that say when
+TEMPLATES: dict[str, Groups] = {"full": FULL, "solo": SOLO, "stem": STEM}
+VOICES = ("choir", "oohs")  # instruments that sing
 
 
 def captions(
@@ -60,7 +39,7 @@ def captions(
     *,
     stems: tuple[str, ...] | None = None,
 ) -> list[str]:
-    """Draws distinct captions of widely varied length.
+    """Draws distinct captions of widely varied length; those of one instrument or one stem say so.
 
     Args:
       card: the piece's style.
@@ -70,52 +49,105 @@ def captions(
     """
     if count < 1:
         raise ValueError(f"got count={count}, expected at least 1")
+    heard = card.stems if stems is None else stems
     found: dict[str, None] = {}
     for _ in range(ATTEMPTS_PER_CAPTION * count):
-        found[_caption(card, rng, card.stems if stems is None else stems)] = None
+        caption = _caption(card, rng, heard)
+        if not is_held_out(caption):
+            found[caption] = None
         if len(found) == count:
             break
     return list(found)
 
 
+def is_held_out(text: str) -> bool:
+    """Whether a text contains one that no training piece may say, whatever its case and punctuation."""
+    return any(held_out in f" {_bare(text)} " for held_out in _held_out())
+
+
+@functools.cache
+def _held_out() -> tuple[str, ...]:
+    return tuple(f" {_bare(text)} " for text in HELD_OUT_CAPTIONS)
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s&-]", " ", text.lower()).split())
+
+
 def _caption(card: StyleCard, rng: np.random.Generator, stems: tuple[str, ...]) -> str:
-    words = [word for word in MOOD_WORDS[card.genre] if word != card.mood]
-    moods = [card.mood, choose(rng, tuple(words))]
+    words = WORDS[card.genre]
+    if card.kind == "full" and rng.random() < WHOLE_SHARE:
+        return choose(rng, words.wholes)
+    groups = TEMPLATES[card.kind]
+    weights = np.array([weight for weight, _ in groups])
+    template = choose(rng, groups[int(rng.choice(len(groups), p=weights / weights.sum()))][1])
+    text = template.format_map(_fields(card, rng, stems))
+    return BARE_ARTICLE.sub("an ", text)
+
+
+def _fields(card: StyleCard, rng: np.random.Generator, stems: tuple[str, ...]) -> dict[str, str]:
+    words = WORDS[card.genre]
+    moods = [card.mood, choose(rng, tuple(word for word in words.moods if word != card.mood))]
     if rng.random() < 0.5:
         moods.reverse()
-    players = _players(card, rng, stems)
-    if rng.random() < 0.12 and card.genre in BEAT_PHRASES:
-        return choose(rng, BEAT_PHRASES[card.genre])
-    fields = {
-        "genre": choose(rng, GENRE_PHRASES[card.genre]),
-        "mood": moods[0],
-        "mood2": moods[1],
+    player, plain, players = _players(card, rng, stems)
+    name = choose(rng, _timeless(words.names))
+    loud = choose(rng, words.sounds), choose(rng, _scale_word(BRIGHTNESS_WORDS, card.brightness))
+    return {
+        "genre": choose(rng, words.names),
+        "dated": f"{choose(rng, words.eras)} {name}" if words.eras else name,
+        "mood": reworded(moods[0], rng),
+        "mood2": reworded(moods[1], rng),
         "tempo": choose(rng, _scale_word(TEMPO_WORDS, _felt_bpm(card))),
-        "sound": choose(
-            rng,
-            (choose(rng, PRODUCTION_WORDS[card.genre]), choose(rng, _scale_word(BRIGHTNESS_WORDS, card.brightness))),
-        ),
+        "sound": reworded(choose(rng, loud), rng),
         "busy": choose(rng, _scale_word(DENSITY_WORDS, card.density)),
-        "players": _join(players),
-        "player": players[0],
-        "scene": choose(rng, SCENES[card.genre]),
+        "players": players,
+        "player": player,
+        "plain": plain,
+        "part": choose(rng, PARTS[stems[0]]) if stems else "sound",
+        "without": _without(card, rng, stems),
+        "scene": choose(rng, words.scenes),
         "bpm": str(round(_felt_bpm(card) if rng.random() < 0.5 else card.bpm)),
         "key": card.key_name,
     }
-    return BARE_ARTICLE.sub("an ", choose(rng, TEMPLATES).format_map(fields))
 
 
-def _players(card: StyleCard, rng: np.random.Generator, stems: tuple[str, ...]) -> list[str]:
-    """One to three heard instruments in one of their wordings, in any order."""
-    names = [
-        choose(rng, INSTRUMENTS[name].words)
-        for name in dict.fromkeys(card.cast[stem] for stem in stems if stem in card.cast)
-    ]
+@functools.cache
+def _timeless(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that no decade can contradict."""
+    return tuple(name for name in names if not DATED.search(name)) or names
+
+
+def _players(card: StyleCard, rng: np.random.Generator, stems: tuple[str, ...]) -> tuple[str, str, str]:
+    """One heard instrument in one of its wordings and by its plainest name, and a list of one to three."""
+    wordings = {
+        name: INSTRUMENTS[name].words for name in dict.fromkeys(card.cast[stem] for stem in stems if stem in card.cast)
+    }
+    front = [name for name in dict.fromkeys(card.cast.get(stem) for stem in FRONT_STEMS) if name in wordings]
     if "drums" in stems:
-        names.append(choose(rng, DRUM_WORDS[card.genre]))
-    names = list(dict.fromkeys(names)) or [choose(rng, GENRE_PHRASES[card.genre])]
-    order = rng.permutation(len(names))[: int(rng.integers(1, 4))]
-    return [names[index] for index in order]
+        wordings["drums"] = WORDS[card.genre].drums
+    if not wordings:
+        name = choose(rng, WORDS[card.genre].names)
+        return name, name, name
+    named = choose(rng, tuple(front)) if front and rng.random() < FRONT_SHARE else choose(rng, tuple(wordings))
+    order = [named, *rng.permutation([name for name in wordings if name != named])][: int(rng.integers(1, 4))]
+    chosen = list(dict.fromkeys(choose(rng, wordings[name]) for name in order))
+    plain = "drums" if named == "drums" else wordings[named][0]
+    player = chosen[0]
+    if rng.random() < 0.5:
+        chosen.reverse()
+    return player, plain, _join(chosen)
+
+
+def _without(card: StyleCard, rng: np.random.Generator, stems: tuple[str, ...]) -> str:
+    """Something that is not in the piece."""
+    true = [MISSING[stem] for stem in MISSING if stem not in stems]
+    if card.kind != "full":
+        true.append(OTHERS_MISSING)
+    if not true or rng.random() < 0.2:
+        sings = any(card.cast.get(stem) in VOICES for stem in stems)
+        true = [("no rapping", "no talking") if sings else INSTRUMENTAL]
+    return choose(rng, choose(rng, tuple(true)))
 
 
 def _felt_bpm(card: StyleCard) -> float:

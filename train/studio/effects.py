@@ -14,11 +14,23 @@ from scipy.signal import butter, lfilter, sosfilt
 from magenta_rt_py.train.studio.score import SAMPLE_RATE
 from magenta_rt_py.train.studio.seeds import sound_generator
 
-ROOMS = {"dry": 0.25, "room": 0.6, "plate": 1.3, "hall": 2.2, "cathedral": 4.0}  # seconds until -60 dB
+ROOMS = {  # seconds until -60 dB
+    "dry": 0.25,
+    "room": 0.6,
+    "chamber": 0.9,
+    "plate": 1.3,
+    "spring": 1.5,
+    "hall": 2.2,
+    "cathedral": 4.0,
+}
+PREDELAY_SECONDS = {"hall": 0.02, "cathedral": 0.03}  # of the tail; 10 ms elsewhere
+REFLECTIONS = {"room": 6, "chamber": 8, "hall": 6, "cathedral": 4}  # single early ones, in the first 60 ms
+BRIGHT_SHARE = 0.55  # the highs of a tail decay in this share of its time
 TARGET_LUFS = -15.0
 CEILING = 0.97  # peak of a finished piece
 SILENCE_LUFS = -90.0  # below this there is nothing to make louder
 KNEE = 0.6  # samples below this pass the limiter unchanged
+RISER_BANDS_HZ = (200.0, 500.0, 1200.0, 2800.0, 6500.0, 15000.0)
 DUCK_SECONDS = 0.09  # time constant of the recovery after a kick
 
 # ITU-R BS.1770-4 at 48 kHz: the head's shelf, then the high-pass.
@@ -36,16 +48,23 @@ Stereo = Float[np.ndarray, "2 samples"]
 def _room_spectrum(room: str) -> tuple[int, int, np.ndarray]:
     """The room as (block size, samples of new input in a block, spectrum [2, 1, bins]).
 
-    The tail is decaying noise, darker towards the end, different left and right.
+    The tail is decaying noise, darker towards the end, different left and right, after a few single reflections.
     """
     seconds = ROOMS[room]
     samples = int(seconds * SAMPLE_RATE)
+    rng = sound_generator("room", room)
     time = np.arange(samples) / SAMPLE_RATE
-    noise = sound_generator("room", room).standard_normal((2, samples)) * np.exp(-6.9 * time / seconds)
-    tail = lfilter([0.4], [1, -0.6], noise, axis=1)
+    noise = rng.standard_normal((2, samples))
+    dark = lfilter([0.2], [1, -0.8], noise, axis=1)
+    tail = dark * np.exp(-6.9 * time / seconds) + 0.5 * (noise - dark) * np.exp(-6.9 * time / (BRIGHT_SHARE * seconds))
+    if room == "spring":  # a slow ripple and nothing above the spring's 4 kHz
+        tail = sosfilt(butter(4, 4000, fs=SAMPLE_RATE, output="sos"), tail, axis=1) * (1 + np.cos(2 * np.pi * 22 * time))
     tail = sosfilt(butter(1, 180, "highpass", fs=SAMPLE_RATE, output="sos"), tail, axis=1)
-    tail[:, : SAMPLE_RATE // 100] = 0  # the first reflection comes after 10 ms
+    tail[:, : int(PREDELAY_SECONDS.get(room, 0.01) * SAMPLE_RATE)] = 0
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
+    for number in range(REFLECTIONS.get(room, 0)):
+        place = int((0.01 + 0.05 * rng.random()) * SAMPLE_RATE)
+        tail[number % 2, place] += 0.4 * 0.85**number
     size = 1 << int(np.ceil(np.log2(2 * samples)))
     return size, size - samples, np.asarray(scipy.fft.rfft(tail.astype(np.float32), size, axis=1))[:, None]
 
@@ -107,18 +126,35 @@ def crackle(samples: int, loop_samples: int, gain: float) -> Stereo:
     return np.tile((gain * loop).astype(np.float32), -(-samples // loop_samples))[:, :samples]
 
 
+@functools.lru_cache(maxsize=16)
+def riser(samples: int) -> Stereo:
+    """Noise that rises from a rumble to a hiss, peak 1 at its end; what leads into a drop."""
+    noise = sound_generator("riser", samples).standard_normal((2, samples)).astype(np.float32)
+    place = np.linspace(0, 1, samples, dtype=np.float32)
+    sound = np.zeros_like(noise)
+    centres = np.linspace(0, 1, len(RISER_BANDS_HZ) - 1)
+    for low, high, centre in zip(RISER_BANDS_HZ, RISER_BANDS_HZ[1:], centres, strict=False):
+        band = sosfilt(np.asarray(butter(1, (low, high), "bandpass", fs=SAMPLE_RATE, output="sos"), np.float32), noise)
+        sound += band * np.exp(-(((place - centre) / 0.25) ** 2))
+    sound *= place**2
+    return sound / np.abs(sound).max()
+
+
 def loudness_lufs(sound: Stereo) -> float:
     """Integrated loudness, LUFS, without gating. Source: ITU-R BS.1770-4."""
     weighted = sosfilt(K_WEIGHTING.astype(np.float32), sound)
     return float(-0.691 + 10 * np.log10(np.vdot(weighted, weighted) / weighted.shape[1] + 1e-12))
 
 
+def gain_to_target(sound: Stereo) -> np.float32:
+    """The gain that brings a mix to TARGET_LUFS; 1 for silence."""
+    loudness = loudness_lufs(sound)
+    return np.float32(1.0 if loudness < SILENCE_LUFS else 10 ** ((TARGET_LUFS - loudness) / 20))
+
+
 def master(sound: Stereo) -> Stereo:
     """Brings the mix to TARGET_LUFS and keeps every peak below CEILING by bending it above KNEE."""
-    loudness = loudness_lufs(sound)
-    if loudness < SILENCE_LUFS:
-        return sound
-    return _limit(sound * np.float32(10 ** ((TARGET_LUFS - loudness) / 20)))
+    return _limit(sound * gain_to_target(sound))
 
 
 def _limit(sound: np.ndarray) -> np.ndarray:

@@ -76,6 +76,11 @@ def voicing(chord: Chord, centre: int, *, power: bool = False) -> tuple[int, ...
     return tuple(sorted(nearest_pitch(tone, centre) for tone in chord.tones))
 
 
+def scale_pitches(*, key: int, mode: str, low: int, high: int) -> list[int]:
+    """The scale's pitches from `low` to `high`, both included, upwards."""
+    return [pitch for pitch in range(low, high + 1) if (pitch - key) % 12 in MODES[mode]]
+
+
 def scale_pitch(step: int, *, key: int, mode: str, centre: int) -> int:
     """The pitch `step` scale steps above the tonic nearest to `centre`."""
     octave, degree = divmod(step, 7)

@@ -1,4 +1,4 @@
-"""Eight more genres, for larger models."""
+"""Eight genres that followed the first twelve."""
 
 from magenta_rt_py.train.studio.genre import BACKBEAT, FOUR_ON_THE_FLOOR, SIXTEENTHS, SNARE_FILL, Genre, levels_db
 

@@ -5,13 +5,14 @@ from collections import OrderedDict
 import numpy as np
 from jaxtyping import Float
 
-from magenta_rt_py.train.studio import drums, effects, soundfont, synth
+from magenta_rt_py.train.studio import drums, effects, soundfont, strips, synth
 from magenta_rt_py.train.studio.cards import StyleCard
+from magenta_rt_py.train.studio.fills import RISER
+from magenta_rt_py.train.studio.form import RISE_BARS
 from magenta_rt_py.train.studio.instruments import INSTRUMENTS
 from magenta_rt_py.train.studio.score import Note, Score
 
 NOMINAL_DB = {"drums": 0.0, "bass": -16.0, "comp": -19.0, "pad": -21.0, "lead": -18.0}  # RMS while playing; drums: gain
-SENDS = {"drums": 0.3, "bass": 0.05, "comp": 0.8, "pad": 1.0, "lead": 1.0}  # into the reverb
 DRUM_GAIN = 0.55
 RMS_WINDOW_SAMPLES = 960  # 20 ms
 DARKEST_HZ = 1200.0  # low-pass of sampled instruments on a card of brightness 0
@@ -30,18 +31,25 @@ class Renderer:
 
     def render(self, card: StyleCard, score: Score) -> Float[np.ndarray, "samples 2"]:
         """Renders exactly `card.samples` samples at 48 kHz, peak at most 0.97, about -15 LUFS."""
+        return np.ascontiguousarray(effects.master(self.mix(card, score)).T)
+
+    def mix(self, card: StyleCard, score: Score) -> Float[np.ndarray, "2 samples"]:
+        """All stems with their effects, before the loudness of the whole is set."""
         stems = {}
         if score.drums:
             stems["drums"] = self._drums(card, score)
         for stem, notes in score.notes.items():
             stems[stem] = self._pitched(card, stem, notes)
-        return np.ascontiguousarray(effects.master(_mix(card, score, stems)).T)
+        return _mix(card, score, stems)
 
     def _drums(self, card: StyleCard, score: Score) -> np.ndarray:
         buffer = np.zeros((2, card.samples), np.float32)
         gain = DRUM_GAIN * 10 ** (card.spec.levels_db["drums"] / 20)
         for hit in score.drums:
-            sound = drums.sound(card.spec.kit, hit.voice, card.key)
+            if hit.voice == RISER:
+                sound = effects.riser(RISE_BARS * card.bar_samples)
+            else:
+                sound = drums.sound(card.spec.kit, hit.voice, card.key)
             _add(buffer, sound, round(hit.beat * card.beat_samples), gain * hit.velocity)
         return buffer
 
@@ -55,23 +63,18 @@ class Renderer:
                 _add(buffer, self._note(instrument, note.pitch, gate, card.brightness), start, note.velocity)
         target_db = NOMINAL_DB[stem] + card.spec.levels_db[stem]
         buffer *= np.float32(10 ** (target_db / 20) / max(_playing_rms(buffer), 1e-6))
-        if stem == "lead" and card.spec.echo:
-            buffer = effects.echo(buffer, card.beat_samples * 3 // 4, card.spec.echo)
         return buffer
 
     def _note(self, name: str, pitch: int, gate_samples: int, brightness: float) -> np.ndarray:
-        key = (name, pitch, gate_samples, brightness)
+        instrument = INSTRUMENTS[name]
+        key = (name, pitch, gate_samples, brightness if instrument.patch else 0.0)  # samples are darkened in the strip
         if key in self._notes:
             self._notes.move_to_end(key)
             return self._notes[key]
-        instrument = INSTRUMENTS[name]
         if instrument.patch is not None:
             sound = synth.play(instrument.patch, pitch, gate_samples, brightness)
         else:
             sound = soundfont.play(instrument.program, pitch, gate_samples, velocity=instrument.velocity)
-            cutoff_hz = DARKEST_HZ * 2 ** (BRIGHTNESS_OCTAVES * brightness)
-            if cutoff_hz < 18000:
-                sound = effects.lowpass(sound, cutoff_hz, order=1)
         self._notes[key] = sound
         self._held_bytes += sound.nbytes
         while self._held_bytes > self._cache_bytes:
@@ -79,23 +82,39 @@ class Renderer:
         return sound
 
 
+def _lowpass_hz(card: StyleCard, stem: str) -> float:
+    """Where the card's brightness cuts a sampled instrument; synthesizers are bright or dark by themselves."""
+    if stem == "drums" or INSTRUMENTS[card.cast[stem]].patch is not None:
+        return strips.HIGHEST_CUT_HZ
+    return DARKEST_HZ * 2 ** (BRIGHTNESS_OCTAVES * card.brightness)
+
+
 def _mix(card: StyleCard, score: Score, stems: dict[str, np.ndarray]) -> np.ndarray:
-    """Ducks the stems under the kick, adds them and the room up, and colours the whole."""
+    """Runs the stems through their strips, ducks them under the kick, adds them and the room up, colours the whole."""
     spec = card.spec
     mix = np.zeros((2, card.samples), np.float32)
     send = np.zeros(card.samples, np.float32)
     kicks = [round(hit.beat * card.beat_samples) for hit in score.drums if hit.voice == "kick"]
     curve = effects.duck_curve(kicks, card.samples, spec.duck) if spec.duck and kicks else None
     for stem, sound in stems.items():
+        strip = strips.strip_of(card.genre, spec, stem)
+        sound = strips.process(sound, strip, bar_samples=card.bar_samples, lowpass_hz=_lowpass_hz(card, stem))
+        if strip.drive:
+            sound = effects.saturate(sound, strip.drive)
+        if stem == "lead" and spec.echo:
+            sound = effects.echo(sound, card.beat_samples * 3 // 4, spec.echo)
         if curve is not None and stem != "drums":
             sound *= curve
         mix += sound
         if spec.wet:
-            send += np.float32(SENDS[stem] / 2) * (sound[0] + sound[1])
+            send += np.float32(strip.send / 2) * (sound[0] + sound[1])
     if spec.wet:
         mix += np.float32(spec.wet) * effects.reverb(send, spec.room)
+    width = strips.width_of(card.genre, spec)
+    if width != 1:
+        mix = strips.widen(mix, width)
     if spec.dust:
-        mix += effects.crackle(card.samples, card.beat_samples * 4, spec.dust)
+        mix += effects.crackle(card.samples, card.bar_samples, spec.dust)
     if spec.drive:
         mix = effects.saturate(mix, spec.drive)
     if spec.lowpass_hz:

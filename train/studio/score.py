@@ -28,7 +28,7 @@ class Note(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """One drum hit: start in beats, the voice's name in the kit, linear gain 0..1."""
+    """One drum hit: start in beats, the voice's name in the kit (or fills.RISER), linear gain 0..1."""
 
     beat: float
     voice: str

@@ -1,4 +1,4 @@
-"""The twelve genres that the starter model is trained on."""
+"""The first twelve genres."""
 
 from magenta_rt_py.train.studio.genre import (
     BACKBEAT,

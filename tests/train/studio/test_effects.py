@@ -77,3 +77,43 @@ def test_crackle_is_one_loop_over_and_over():
     assert dust.shape == (2, 2500)
     np.testing.assert_array_equal(dust[:, :1000], dust[:, 1000:2000])
     assert dust.std() > 0
+
+
+@pytest.mark.parametrize("room", effects.ROOMS)
+def test_a_rooms_answer_falls_by_sixty_db_in_its_time(room):
+    click = np.zeros(int((effects.ROOMS[room] + 0.2) * SAMPLE_RATE), np.float32)
+    click[0] = 1
+    power = (effects.reverb(click, room) ** 2).sum(axis=0)
+    start = int(0.03 * SAMPLE_RATE)
+    early = power[start : start + 2400].mean()
+    end = int(effects.ROOMS[room] * SAMPLE_RATE)
+    late = power[end - 2400 : end].mean()
+    fall = 10 * np.log10(early / late)
+    assert 40 < fall < 75
+    assert power[: SAMPLE_RATE // 100].max() < 1e-9 * power.max(), "the first reflection comes after 10 ms"
+
+
+def test_rooms_are_darker_towards_their_end():
+    click = np.zeros(3 * SAMPLE_RATE, np.float32)
+    click[0] = 1
+    tail = effects.reverb(click, "hall")[0]
+    spectra = [np.abs(np.fft.rfft(tail[start : start + 24_000])) for start in (2400, 60_000)]
+    bright = [spectrum[2000:].sum() / spectrum.sum() for spectrum in spectra]
+    assert bright[1] < 0.8 * bright[0]
+
+
+def test_the_gain_to_the_target_is_exact_and_one_for_silence():
+    sound = noise(4 * SAMPLE_RATE, gain=0.02)
+    assert effects.loudness_lufs(sound * effects.gain_to_target(sound)) == pytest.approx(effects.TARGET_LUFS, abs=0.01)
+    assert effects.gain_to_target(np.zeros((2, 4800), np.float32)) == 1
+
+
+def test_a_riser_grows_louder_and_brighter_and_ends_where_it_should():
+    sound = effects.riser(2 * SAMPLE_RATE)
+    assert sound.shape == (2, 2 * SAMPLE_RATE) and np.abs(sound).max() == pytest.approx(1.0)
+    parts = np.split(sound[0], 4)
+    power = [np.mean(part**2) for part in parts]
+    assert power == sorted(power) and power[3] > 10 * power[0]
+    spectra = [np.abs(np.fft.rfft(part)) for part in parts]
+    centres = [(spectrum * np.arange(len(spectrum))).sum() / spectrum.sum() for spectrum in spectra]
+    assert centres == sorted(centres)

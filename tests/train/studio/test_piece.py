@@ -1,5 +1,6 @@
 """Whole pieces: exact length, exact labels, and the same bits from the same seed in any process."""
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from magenta_rt_py.train import studio
-from magenta_rt_py.train.studio import effects, make_piece
+from magenta_rt_py.train.studio import compose, effects, make_piece, sample_card
+from magenta_rt_py.train.studio.harmony import parse_chord
+from magenta_rt_py.train.studio.piece import label_of, shared_renderer
 from magenta_rt_py.train.studio.score import FRAME_SAMPLES
 
 FINGERPRINT = (
@@ -52,6 +55,10 @@ def test_labels_are_exact():
     assert len(set(label.captions)) == len(label.captions) >= 6
     assert set(label.instruments) <= set(label.cast.values())
     assert json.loads(json.dumps(label.as_dict())) == label.as_dict()
+    (section,) = label.sections
+    assert (section["first_beat"], section["settled_beat"]) == (0, 0)
+    for name in ("genre", "captions", "instruments", "mood", "key", "mode"):
+        assert section[name] == getattr(label, name)
 
 
 def test_drums_hit_from_the_first_sample():
@@ -74,16 +81,69 @@ def test_the_pulse_is_at_the_labelled_beat():
 
 
 def test_stems_that_have_not_come_in_are_not_listed():
-    for seed in range(6):
-        label = make_piece(seed, genre="chiptune", seconds=0.3).label
-        assert set(label.cast) >= {"drums", "bass", "comp"}
-        assert label.instruments[0] == "chip drums"
+    late = next(card for card in (sample_card(seed, genre="chiptune") for seed in range(99)) if card.form == "layers")
+    for samples, heard in ((late.samples, len(late.stems)), (14_400, len(late.stems) - 1)):
+        card = dataclasses.replace(late, samples=samples, cast=late.cast | {"lead": "chip pulse"})
+        label = label_of(card, compose(dataclasses.replace(card, samples=late.samples)))
+        assert len(label.instruments) == len(set(label.cast.values())) - (samples == 14_400) and heard
+        assert ("chip pulse" in label.instruments) == (samples == late.samples)
+
+
+@pytest.mark.parametrize(("genre", "form", "tail_seconds"), [("chiptune", "layers", 0.4), ("rock", "rest", 1.0),
+                                                             ("trance", "drop", 2.3)])  # fmt: skip
+def test_a_stem_labelled_off_is_silent_when_rendered_alone_and_sounds_where_it_is_on(genre, form, tail_seconds):
+    card = dataclasses.replace(sample_card(2, genre=genre, seconds=24.0), form=form)
+    score = compose(card)
+    label = label_of(card, score)
+    assert any(not all(on) for on in label.stems.values()), "a stem rests somewhere"
+    for stem, on in label.stems.items():
+        alone = dataclasses.replace(score, drums=score.drums if stem == "drums" else (),
+                                    notes={name: notes for name, notes in score.notes.items() if name == stem})  # fmt: skip
+        sound = shared_renderer().mix(card, alone)
+        power = np.array([np.mean(sound[:, start : start + card.beat_samples] ** 2) for start in label.beats[:-1]])
+        tail = int(np.ceil(tail_seconds * 48_000 / card.beat_samples))
+        off = [beat for beat in range(tail, len(power)) if not any(on[beat - tail : beat + 1])]
+        bars = [max(power[beat : beat + 4]) for beat in range(0, len(power) - 3, 4) if all(on[beat : beat + 4])]
+        assert bars and min(bars) > 1e-3 * power.max(), (stem, "sounds in every bar where it is on")
+        assert not off or max(power[beat] for beat in off) < 1e-5 * power.max(), (stem, "silent where it is off")
+
+
+def chroma(samples, hertz=48_000):
+    """Energy of each pitch class between 60 and 1000 Hz."""
+    power = np.abs(np.fft.rfft(samples.mean(1) * np.hanning(len(samples)))) ** 2
+    frequencies = np.fft.rfftfreq(len(samples), 1 / hertz)
+    used = (frequencies > 60) & (frequencies < 1000)
+    classes = np.rint(69 + 12 * np.log2(frequencies[used] / 440)).astype(int) % 12
+    return np.bincount(classes, power[used], minlength=12)
+
+
+@pytest.mark.parametrize("genre", ["house", "solo piano", "synthwave", "folk", "cinematic"])
+def test_the_labelled_chords_dominate_the_chroma(genre):
+    card = dataclasses.replace(sample_card(4, genre=genre, seconds=16.0), drums=False, kind="solo", approach="none")
+    label = (piece := studio.piece_of_card(card)).label
+    names = {parse_chord(numeral, key=card.key, mode=card.mode) for numeral in card.chords}
+    tones = {chord.name: set(chord.tones) for chord in names}
+    shares = []
+    for beat in range(0, len(label.beats) - card.chord_beats, card.chord_beats):
+        assert len(set(label.chords[beat : beat + card.chord_beats])) == 1
+        found = chroma(piece.samples[label.beats[beat] : label.beats[beat + card.chord_beats]])
+        shares.append(sum(found[tone] for tone in tones[label.chords[beat]]) / found.sum())
+    assert np.mean(shares) > 0.7, "a quarter to a third is chance"
+    assert min(shares) > 0.45
+
+
+@pytest.mark.parametrize("kind", ["solo", "stem"])
+def test_kinds_are_labelled(kind):
+    label = make_piece(5, genre="disco", seconds=2.0, kind=kind).label
+    assert label.kind == kind and len(label.instruments) == 1
+    assert all(all(on) for on in label.stems.values())
+    assert set(label.stems) == set(label.cast)
 
 
 def test_a_genre_is_drawn_from_the_seed(monkeypatch):
     drawn = []
 
-    def note_genre(seed, *, genre, seconds):
+    def note_genre(seed, *, genre, seconds, kind):
         drawn.append(genre)
         raise KeyError("stop here")
 

@@ -3,11 +3,25 @@
 import numpy as np
 import pytest
 
+from magenta_rt_py.train.studio.patches import PATCHES, WOBBLE_HZ
 from magenta_rt_py.train.studio.score import SAMPLE_RATE
-from magenta_rt_py.train.studio.synth import PATCHES, play
+from magenta_rt_py.train.studio.synth import play
 
 SECOND = SAMPLE_RATE
-UNTUNED = {"808", "glass pad", "supersaw", "warm pad", "dark pad", "stab", "reese"}  # glide or spread around the pitch
+UNTUNED = {
+    "808",
+    "glass pad",
+    "supersaw",
+    "warm pad",
+    "dark pad",
+    "stab",
+    "reese",
+    "growl bass",
+    "screech lead",
+    "saron",
+    "gong",
+    "dub chord",
+}  # glide or spread around the pitch
 
 
 def spectrum(sound):
@@ -59,3 +73,20 @@ def test_808_glides_down_to_its_note():
     periods = np.diff(crossings)
     assert periods[0] < 0.95 * periods[8]
     assert SAMPLE_RATE / periods[8:20].mean() == pytest.approx(110.0, rel=0.01)
+
+
+def test_a_wobble_opens_and_closes_the_filter_in_time():
+    highs = np.abs(np.diff(play("wobble bass", 33, 2 * SECOND, 0.5)[0], n=2))
+    swing = SAMPLE_RATE / WOBBLE_HZ
+    closed, opened = (np.mean([highs[int((k + at) * swing) :][:1000].mean() for k in range(1, 6)]) for at in (0.0, 0.45))
+    assert opened > 3 * closed
+
+
+def test_a_vibrato_swings_around_the_pitch():
+    sound = play("sine lead", 69, 2 * SECOND, 0.5)[0, SECOND // 2 : 3 * SECOND // 2]
+    periods = np.diff(np.flatnonzero((sound[:-1] < 0) & (sound[1:] >= 0)))
+    smooth = np.convolve(periods, np.ones(8) / 8, "valid")
+    assert SAMPLE_RATE / periods.mean() == pytest.approx(440.0, rel=0.003)
+    assert 1.015 < smooth.max() / smooth.min() < 1.035
+    steady = play("chip arp", 69, SECOND, 0.5)[0, SECOND // 4 : SECOND // 2]
+    assert np.ptp(np.diff(np.flatnonzero((steady[:-1] < 0) & (steady[1:] >= 0)))) <= 1
