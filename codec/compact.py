@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Int32
 
-from magenta_rt_py.codec import bands, network, phase, synthesis
+from magenta_rt_py.codec import bands, learned_phase, network, phase, synthesis
+from magenta_rt_py.codec.checks import check_codes, check_samples, check_tensors
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.codec.interface import Codec
 from magenta_rt_py.nn import quantizer
@@ -33,7 +34,7 @@ class DecodeState(NamedTuple):
     """The net's past, the phase stage's and the unfinished overlap-add."""
 
     blocks: network.BlockStates
-    phase: phase.PhaseState
+    phase: phase.PhaseState | learned_phase.LearnedPhaseState
     synthesis: synthesis.SynthesisState
 
 
@@ -98,23 +99,26 @@ class CompactCodec(Codec):
             codebooks=jnp.asarray(tensors["quantizer/codebooks"]),
             scaling=network.statistics(config, mean, deviation),
         )
-        self._phase_tables = phase.make_tables(config)
+        self._gain = tensors[network.GAIN]
+        self._phase_parameters = network.unflatten(tensors, "phase")
+        if config.phase == "learned":
+            self._init_phase = functools.partial(learned_phase.init_state, config)
+            self._phase_step = functools.partial(learned_phase.step, config, self._phase_parameters)
+        else:
+            self._init_phase = functools.partial(phase.init_state, config)
+            self._phase_step = functools.partial(phase.step, phase.make_tables(config, self._gain))
 
     @classmethod
     def from_tensors(cls, config: CompactCodecConfig, tensors: Mapping[str, np.ndarray]) -> "CompactCodec":
-        """A codec from flat tensors by slash path (network.tensor_shapes names them all).
+        """A codec from flat tensors by slash path (network.tensor_shapes and learned_phase.tensor_shapes name them).
 
         Raises:
           ValueError: if a tensor is missing, unknown or of the wrong shape.
         """
-        expected = network.tensor_shapes(config)
-        for name in sorted(expected.keys() | tensors.keys()):
-            got = tuple(np.shape(tensors[name])) if name in tensors else "nothing"
-            if got != expected.get(name, "nothing"):
-                raise ValueError(
-                    f"got {got} for tensor {name!r}, expected {expected.get(name, 'nothing')}; "
-                    "take the tensors and the config from the same bundle"
-                )
+        expected = network.tensor_shapes(config) | learned_phase.tensor_shapes(config)
+        # Codecs from before the gain was measured have none.
+        tensors = {network.GAIN: np.zeros(expected[network.GAIN])} | dict(tensors)
+        check_tensors(expected, tensors)
         return cls(config, {name: np.asarray(value, np.float32) for name, value in tensors.items()})
 
     def to_tensors(self) -> dict[str, np.ndarray]:
@@ -122,9 +126,11 @@ class CompactCodec(Codec):
         return {
             **network.flatten(self._parameters.encoder, "encoder"),
             **network.flatten(self._parameters.decoder, "decoder"),
+            **network.flatten(self._phase_parameters, "phase"),
             "quantizer/codebooks": np.asarray(self._parameters.codebooks),
             "statistics/mean": np.asarray(self._parameters.scaling.mean),
             "statistics/deviation": np.asarray(self._parameters.scaling.deviation),
+            network.GAIN: self._gain,
         }
 
     @property
@@ -141,7 +147,7 @@ class CompactCodec(Codec):
         self, state: EncodeState, samples: Float[np.ndarray, "batch samples channels"]
     ) -> tuple[EncodeState, Int32[np.ndarray, "batch frames levels"]]:
         """See Codec.encode_step."""
-        self._check_samples(samples, state.samples.shape[0])
+        check_samples(self, samples, state.samples.shape[0])
         known = np.concatenate([state.samples, samples.astype(np.float32)], axis=1)
         around = self.config.lead_samples + self.config.lookahead_samples
         frames = (known.shape[1] - around) // self.frame_samples
@@ -153,7 +159,7 @@ class CompactCodec(Codec):
 
     def encode(self, samples: Float[np.ndarray, "batch samples channels"]) -> Int32[np.ndarray, "batch frames levels"]:
         """See Codec.encode."""
-        self._check_samples(samples, samples.shape[0])
+        check_samples(self, samples, samples.shape[0])
         frames = -(-samples.shape[1] // self.frame_samples)
         after = frames * self.frame_samples + self.encode_lookahead_samples - samples.shape[1]
         padded = np.pad(samples.astype(np.float32), ((0, 0), (0, after if frames else 0), (0, 0)))
@@ -164,11 +170,18 @@ class CompactCodec(Codec):
             pieces.append(codes)
         return np.concatenate(pieces, axis=1)
 
+    def encode_energies(
+        self, energies: Float[np.ndarray, "batch frames stft_frames channels bands"]
+    ) -> Int32[np.ndarray, "batch frames levels"]:
+        """Codes of a whole recording of which only the band energies are left (bands.band_energies)."""
+        start = network.Encoder(self.config).init_state(energies.shape[0])
+        return self._encode_energies(start, np.asarray(energies, np.float32))[2]
+
     def init_decode_state(self, batch: int) -> DecodeState:
         """Silence before the first frame."""
         return DecodeState(
             network.Decoder(self.config).init_state(batch),
-            phase.init_state(self.config, batch),
+            self._init_phase(batch),
             synthesis.init_state(self.config, batch),
         )
 
@@ -177,7 +190,7 @@ class CompactCodec(Codec):
     ) -> tuple[DecodeState, Float32[np.ndarray, "batch samples channels"]]:
         """See Codec.decode_step."""
         batch = state.synthesis.overlap.shape[0]
-        self._check_codes(codes, batch)
+        check_codes(self, codes, batch)
         frames, used_levels = codes.shape[1:]
         padded = np.zeros((batch, -(-frames // _BLOCK_FRAMES) * _BLOCK_FRAMES, self.num_levels), np.int32)
         padded[:, :frames, :used_levels] = codes
@@ -189,7 +202,7 @@ class CompactCodec(Codec):
                 self.config, self._parameters, state.blocks, block, np.int32(used_levels), np.int32(valid)
             )
             band_logs = np.asarray(logs)[:, :valid].reshape(batch, -1, self.channels, logs.shape[-1])
-            phases, spectra = phase.step(self._phase_tables, state.phase, band_logs)
+            phases, spectra = self._phase_step(state.phase, band_logs)
             overlap, samples = synthesis.step(self.config, state.synthesis, spectra)
             state = DecodeState(blocks, phases, overlap)
             pieces.append(samples)
@@ -199,7 +212,7 @@ class CompactCodec(Codec):
         self, codes: Int[np.ndarray, "batch frames used_levels"]
     ) -> Float32[np.ndarray, "batch samples channels"]:
         """See Codec.decode; the last frame's codes are held for the one frame by which the sound lags them."""
-        self._check_codes(codes, codes.shape[0])
+        check_codes(self, codes, codes.shape[0])
         _, samples = self.decode_step(
             self.init_decode_state(codes.shape[0]), np.concatenate([codes, codes[:, -1:]], axis=1)
         )
@@ -222,32 +235,3 @@ class CompactCodec(Codec):
             latents[:, start : start + valid] = np.asarray(block_latents)[:, :valid]
             codes[:, start : start + valid] = np.asarray(block_codes)[:, :valid]
         return state, latents, codes
-
-    def _check_samples(self, samples: np.ndarray, batch: int) -> None:
-        if samples.ndim != 3 or samples.shape[0] != batch or samples.shape[2] != self.channels:
-            raise ValueError(
-                f"got samples of shape {samples.shape}, expected ({batch}, samples, {self.channels}); "
-                "pass stereo with a leading batch axis, samples[None]"
-            )
-        if not np.issubdtype(samples.dtype, np.floating):
-            raise ValueError(
-                f"got samples of type {samples.dtype}, expected floats within -1..1; divide integers by full scale"
-            )
-        if not np.isfinite(samples).all():
-            raise ValueError(
-                "got samples that are NaN or infinite, expected finite numbers; replace them before encoding"
-            )
-
-    def _check_codes(self, codes: np.ndarray, batch: int) -> None:
-        if codes.ndim != 3 or codes.shape[0] != batch or not 1 <= codes.shape[2] <= self.num_levels:
-            raise ValueError(
-                f"got codes of shape {codes.shape}, expected ({batch}, frames, 1 to {self.num_levels}); "
-                "pass leading levels codes[..., :k] with a leading batch axis"
-            )
-        if not np.issubdtype(codes.dtype, np.integer):
-            raise ValueError(f"got codes of type {codes.dtype}, expected integers; pass what encode gave")
-        if codes.size and (codes.min() < 0 or codes.max() >= self.codebook_size):
-            raise ValueError(
-                f"got codes from {codes.min()} to {codes.max()}, expected 0 to {self.codebook_size - 1}; "
-                "convert LM tokens to codes first (lm/vocabulary.py)"
-            )

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+PHASES = ("integrated", "learned")
+"""Where the phases of a decoded spectrum may come from."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompactCodecConfig:
@@ -28,11 +31,16 @@ class CompactCodecConfig:
     kernel_frames: int = 7  # taps of the depthwise convolution, 280 ms
     num_levels: int = 16  # residual quantizer levels
     codebook_size: int = 1024  # vectors a level
+    phase: str = "integrated"  # where phases come from: "integrated" (phase.py) or "learned" (learned_phase.py)
+    phase_dim: int = 128  # width of the learned one's net
+    phase_blocks: int = 3  # its causal ConvNeXt blocks, at 100 Hz
 
     def __post_init__(self) -> None:
         for divisor, number in (("hop_samples", self.frame_samples), ("frame_samples", self.sample_rate)):
             if number % getattr(self, divisor):
                 raise ValueError(f"got {divisor}={getattr(self, divisor)}, expected a divisor of {number}; choose one")
+        if self.phase not in PHASES:
+            raise ValueError(f"got phase={self.phase!r}, expected one of {', '.join(PHASES)}; update the package")
         if self.channels != 2:
             raise ValueError(f"got channels={self.channels}, expected 2 (mid and side are coded); pass stereo")
         if self.lookahead_samples < 0 or self.lookahead_samples > self.hop_samples:

@@ -22,6 +22,9 @@ from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn.conv import CausalDepthwiseConv
 from magenta_rt_py.nn.layers import repeat_layers
 
+GAIN = "statistics/gain"
+"""Name of the tensor that makes up for what the phase stage changes in level (phase.make_tables)."""
+
 BlockStates = tuple[Float[Array, "batch past hidden"], ...]  # one convolution state a block
 
 
@@ -197,4 +200,5 @@ def tensor_shapes(config: CompactCodecConfig) -> dict[str, tuple[int, ...]]:
         "quantizer/codebooks": (config.num_levels, config.codebook_size, dim),
         "statistics/mean": (features,),
         "statistics/deviation": (features,),
+        GAIN: (bands.band_count(config),),
     }

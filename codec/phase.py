@@ -30,8 +30,8 @@ from magenta_rt_py.codec.config import CompactCodecConfig
 _HANN_TIME_FREQUENCY_RATIO = 0.25645  # gamma / window length^2 of a Hann window (Prusa et al. 2017, table I)
 _LOG_FLOOR = 1e-6  # added to a magnitude before its logarithm
 _TOLERANCE_LOG = -9.0  # bins this far below the loudest of two STFT frames get a random phase
-_QUIETEST_ENERGY = 1e-8  # of a decoded band, after its floor is taken off
-_LOUDEST_LOG = 8.0  # decoded log magnitudes are held below this (full scale is 6.2)
+QUIETEST_ENERGY = 1e-8  # of a decoded band, after its floor is taken off
+LOUDEST_LOG = 8.0  # decoded log magnitudes are held below this (full scale is 6.2)
 _JITTER_ENTRIES = 4096  # quantiles of the jitter; a power of two
 
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)  # constants of the splitmix64 finalizer
@@ -66,10 +66,18 @@ class PhaseTables(NamedTuple):
     time_scale: float  # turns a hop, per slope of the log magnitude over two bins
     frequency_scale: float  # turns a bin, per slope over two hops
     energy_floor: float
+    band_gains: Float32[np.ndarray, "bands"]  # factors of the decoded magnitudes
 
 
-def make_tables(config: CompactCodecConfig) -> PhaseTables:
-    """Tables for a codec geometry."""
+def make_tables(config: CompactCodecConfig, gain: Float32[np.ndarray, "bands"] | None = None) -> PhaseTables:
+    """Tables for a codec geometry.
+
+    Args:
+      gain: natural log by which a decoded band is made louder. Spectra of smooth magnitudes and integrated phases do not
+        fit together where windows overlap, and come out quieter than they were meant; jittered ones come out louder.
+        train/codec_gain.py measures by how much. None: 0.
+    """
+    gain = np.zeros(bands.band_count(config)) if gain is None else gain
     bins = np.arange(config.bins)
     gamma = _HANN_TIME_FREQUENCY_RATIO * config.window_samples**2
     exponential = -np.log1p(-(np.arange(_JITTER_ENTRIES) + 0.5) / _JITTER_ENTRIES)  # quantiles of Exp(1)
@@ -85,13 +93,14 @@ def make_tables(config: CompactCodecConfig) -> PhaseTables:
         time_scale=config.hop_samples * config.window_samples / (2.0 * gamma) / (2.0 * np.pi),
         frequency_scale=-gamma / (2.0 * config.hop_samples * config.window_samples) / (2.0 * np.pi),
         energy_floor=config.energy_floor,
+        band_gains=np.exp(gain).astype(np.float32),
     )
 
 
 def init_state(config: CompactCodecConfig, batch: int) -> PhaseState:
     """Silence before the first STFT frame."""
     shape = (batch, config.channels, config.bins)
-    silence = np.full(shape, np.log(np.sqrt(_QUIETEST_ENERGY) + _LOG_FLOOR), np.float32)
+    silence = np.full(shape, np.log(np.sqrt(QUIETEST_ENERGY) + _LOG_FLOOR), np.float32)
     return PhaseState(silence, silence.copy(), np.zeros(shape, np.float32), np.zeros(shape), np.array(-1, np.int64))
 
 
@@ -114,8 +123,8 @@ def _expand(band_logs, stft_frame, channel, tables, logs, magnitudes):
     band_magnitudes = np.empty(bands_count, np.float32)
     band_levels = np.empty(bands_count, np.float32)
     for band in range(bands_count):
-        energy = np.exp(2.0 * min(np.float64(band_logs[band]), _LOUDEST_LOG)) - tables.energy_floor
-        magnitude = np.sqrt(max(energy, _QUIETEST_ENERGY))
+        energy = np.exp(2.0 * min(np.float64(band_logs[band]), LOUDEST_LOG)) - tables.energy_floor
+        magnitude = np.sqrt(max(energy, QUIETEST_ENERGY)) * tables.band_gains[band]
         band_magnitudes[band] = magnitude
         band_levels[band] = np.log(magnitude + _LOG_FLOOR)
     for b in range(len(logs)):

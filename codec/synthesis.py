@@ -26,7 +26,7 @@ def init_state(config: CompactCodecConfig, batch: int) -> SynthesisState:
 
 
 @functools.lru_cache(maxsize=8)
-def _gains(config: CompactCodecConfig) -> tuple[Float32[np.ndarray, "hop"], Float32[np.ndarray, "hop"]]:
+def gains(config: CompactCodecConfig) -> tuple[Float32[np.ndarray, "hop"], Float32[np.ndarray, "hop"]]:
     """Least-squares normalization, 1 / sum of squared windows: away from the start, and of the first hop.
 
     The sum has the period of the hop. In the stream's first hop the windows that begin before STFT frame 0 are missing.
@@ -52,7 +52,7 @@ def step(
     batch, channels, frames, _ = spectra.shape
     hop, size = config.hop_samples, config.window_samples
     pieces = np.fft.irfft(spectra, size) * bands.window(config)
-    steady, first = _gains(config)
+    steady, first = gains(config)
     sums = np.concatenate([state.overlap, np.zeros((batch, channels, frames * hop), np.float32)], axis=-1)
     samples = np.empty((batch, channels, frames, hop), np.float32)
     for index in range(frames):

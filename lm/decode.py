@@ -116,32 +116,21 @@ def generate(
       exact: draw as the released system does: from the whole vocabulary, and nothing but PAD after id MASK. The ids are
         then wrapped into codes, as it does. False draws among the codes of each level.
     """
-    program = _generate_on_one_core if config.dim <= NARROW_DIM else _generate_on_all_cores
-    return program(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
+    program = _tokens_on_one_core if config.dim <= NARROW_DIM else _tokens_on_all_cores
+    tokens = program(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
+    return _codes_of_tokens(tokens, config, exact=exact)
 
 
 def compiled_programs() -> int:
     """How many programs `generate` keeps in memory."""
-    return _generate_on_one_core._cache_size() + _generate_on_all_cores._cache_size()
+    return _tokens_on_one_core._cache_size() + _tokens_on_all_cores._cache_size()
 
 
-def _generate(
-    params: Params,
-    config: LMConfig,
-    encoder_tokens: Int[Array, "rows tokens"],
-    controls: Controls,
-    key: PRNGKeyArray | Array,
-    *,
-    frames: int,
-    exact: bool = False,
-) -> Int[Array, "frames levels"]:
-    tokens = generate_tokens(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
-    steps = jnp.arange(config.num_levels) * config.codebook_size
-    return wrap_tokens_to_codes(tokens, config) if exact else tokens - NUM_SPECIAL - steps
-
-
-_generate_on_one_core = jax.jit(_generate, static_argnames=_STATIC, compiler_options=ONE_CORE)
-_generate_on_all_cores = jax.jit(_generate, static_argnames=_STATIC)
+@partial(jax.jit, static_argnames=("config", "exact"))
+def _codes_of_tokens(tokens: Int[Array, "frames levels"], config: LMConfig, *, exact: bool) -> Int[Array, "frames levels"]:
+    if exact:
+        return wrap_tokens_to_codes(tokens, config)
+    return tokens - NUM_SPECIAL - jnp.arange(config.num_levels) * config.codebook_size
 
 
 @partial(jax.jit, static_argnames=("config", "frames"))
@@ -157,7 +146,8 @@ def generate_batch(
     """`generate` for several streams at once; every control and key has a leading stream axis."""
 
     def one(tokens: Array, stream_controls: Controls, key: Array) -> Array:
-        return _generate(params, config, tokens, stream_controls, key, frames=frames)
+        ids = generate_tokens(params, config, tokens, stream_controls, key, frames=frames)
+        return _codes_of_tokens(ids, config, exact=False)
 
     return jax.vmap(one)(encoder_tokens, controls, keys)
 
@@ -198,6 +188,10 @@ def generate_tokens(
     not_ended = jnp.zeros((), bool)
     _, tokens = _run(params, config, encoder_tokens, controls, frames, choose, not_ended)
     return tokens
+
+
+_tokens_on_one_core = jax.jit(generate_tokens, static_argnames=_STATIC, compiler_options=ONE_CORE)
+_tokens_on_all_cores = jax.jit(generate_tokens, static_argnames=_STATIC)
 
 
 @partial(jax.jit, static_argnames=("config",))

@@ -5,7 +5,8 @@ Recipe (each number was tried; what failed is said beside it):
   loss       weighted L1 of left/right log bands + L1 of the log mel spectrum those bands give + 0.5 x L1 of its
              frame-to-frame differences (sharper attacks) + 1.0 x commitment (0.1 let the residuals grow threefold);
   optimizer  Adam with a step size a matrix: one rate for all wrecks the principal components within 200 steps;
-  dropout    half of the batch uses all levels, the rest 1 to all, evenly.
+  dropout    half of the crops use all levels, a quarter the four that the language model makes, the rest 1 to all, evenly;
+  gain       what the phase stage makes quieter or louder is measured once at the end (train/codec_gain.py).
 """
 
 import dataclasses
@@ -16,7 +17,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import librosa
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
@@ -25,7 +25,8 @@ from magenta_rt_py.codec import bands, network
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import codec_loop, optim
-from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, sample_batch
+from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, mel_of_bands, sample_batch
+from magenta_rt_py.train.codec_gain import measured_gain
 
 # Adam moves every entry by about the learning rate: wide maps and fitted maps have small entries and need small steps.
 _STEP_SIZES = {
@@ -42,21 +43,10 @@ _LOUDEST_LOG = 8.0  # natural log of the loudest magnitude worth predicting (ful
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CodecTrainingConfig:
-    """How the codec is trained."""
+class CodecTrainingConfig(codec_loop.CodecRunConfig):
+    """How the compact codec is trained."""
 
-    batch: int = 8  # crops a step
-    crop_frames: int = 40  # 1.6 s
-    learning_rate: float = 1e-3  # peak, after the warm-up
-    final_rate: float = 0.03  # of the peak, at the end of the cosine
-    warmup_steps: int = 100
-    gain_db: tuple[float, float] = (-6.0, 3.0)  # random loudness of a crop
     difference_weight: float = 0.5  # of the mel differences in the loss
-    commitment_weight: float = 1.0
-    restart_every_steps: int = 50  # dead codes are replaced this rarely
-    log_every_steps: int = 50
-    checkpoint_every_seconds: float = 60.0
-    max_steps: int | None = None  # stop here even if time is left, and anneal towards it; None: time alone decides
 
 
 class CodecTrainingState(NamedTuple):
@@ -85,19 +75,13 @@ def _optimizer() -> optax.GradientTransformation:
     return optim.adamw(settings, multipliers=[(f"^{prefix}", size) for prefix, size in _STEP_SIZES.items()])
 
 
-def _mel_of_bands(config: CompactCodecConfig) -> Float[np.ndarray, "bands mels"]:
-    """Mel magnitudes from band magnitudes: the bins of a band share its magnitude."""
-    mel = librosa.filters.mel(sr=config.sample_rate, n_fft=config.window_samples, n_mels=128)
-    return (bands.band_matrix(config) @ mel.T).astype(np.float32)
-
-
 def _reconstruction_losses(
     config: CompactCodecConfig,
     target: Float[Array, "batch frames features"],
     predicted: Float[Array, "batch frames features"],
 ) -> dict[str, Float[Array, ""]]:
     """The three distances of the recipe, in natural logs."""
-    weights, mel_map = jnp.asarray(bands.band_weights(config)), jnp.asarray(_mel_of_bands(config))
+    weights, mel_map = jnp.asarray(bands.band_weights(config)), jnp.asarray(mel_of_bands(config))
     target_logs, predicted_logs = bands.logs_of_features(config, target), bands.logs_of_features(config, predicted)
 
     def mel(logs: Array) -> Array:
@@ -130,22 +114,9 @@ def _make_step(config: CompactCodecConfig, training: CodecTrainingConfig) -> Cal
 
     def step(state: CodecTrainingState, batch: _Batch) -> tuple[CodecTrainingState, dict[str, Array]]:
         grads, (losses, quantization) = jax.grad(loss, has_aux=True)(state.params, state, batch)
-        updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
-        params = jax.tree.map(lambda p, u: p + batch.learning_rate * u, state.params, updates)
-        keep = codec_loop.average_decay(state.step)
-        averaged = jax.tree.map(lambda a, p: keep * a + (1.0 - keep) * p, state.averaged, params)
-        key = jax.random.fold_in(jax.random.key(0), state.step)
-        codebooks, restarted = quantizer.update_codebooks(
-            state.codebooks, quantization.codes, quantization.residuals, key=key, restart_dead=batch.restart_dead
-        )
-        metrics = losses | {
-            "gradient_norm": jnp.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads))),
-            "restarted_codes": restarted,
-        }
-        state = state._replace(
-            params=params, averaged=averaged, optimizer=optimizer_state, codebooks=codebooks, step=state.step + 1
-        )
-        return state, metrics
+        state, restarts = codec_loop.follow_latents(state, quantization, batch.restart_dead)
+        state, norms = codec_loop.descend(state, grads, optimizer, batch.learning_rate)
+        return state, losses | norms | restarts
 
     return jax.jit(step, donate_argnums=0)
 
@@ -167,7 +138,7 @@ def _initial_state(
     )
 
 
-def flat_tensors(state: CodecTrainingState) -> dict[str, np.ndarray]:
+def flat_tensors(config: CompactCodecConfig, state: CodecTrainingState) -> dict[str, np.ndarray]:
     """The codec a training state holds, as CompactCodec.from_tensors reads it (averaged weights)."""
     return {
         **network.flatten(state.averaged["encoder"], "encoder"),
@@ -175,6 +146,7 @@ def flat_tensors(state: CodecTrainingState) -> dict[str, np.ndarray]:
         "quantizer/codebooks": np.asarray(state.codebooks.codebooks),
         "statistics/mean": np.asarray(state.mean),
         "statistics/deviation": np.asarray(state.deviation),
+        network.GAIN: np.zeros(bands.band_count(config), np.float32),
     }
 
 
@@ -188,26 +160,20 @@ def _draw(
 ) -> _Batch:
     """One batch; a function of seed and step only (the learning rate also follows the time spent)."""
     random = np.random.default_rng((seed, step))
-    gain_db = random.uniform(*training.gain_db, training.batch)
-    levels = codec_loop.draw_levels(random, batch=training.batch, num_levels=config.num_levels)
-    rate = codec_loop.learning_rate(
-        training.learning_rate,
-        step=step,
-        progress=progress,
-        warmup_steps=training.warmup_steps,
-        final_rate=training.final_rate,
-    )
+    plan = codec_loop.plan_step(training, random, step=step, progress=progress, num_levels=config.num_levels)
     return _Batch(
         features=sample_batch(features, random, batch=training.batch, frames=training.crop_frames),
-        gain=(10.0 ** (gain_db / 10.0)).astype(np.float32),
-        active_levels=levels,
-        learning_rate=rate,
-        restart_dead=np.bool_(step % training.restart_every_steps == training.restart_every_steps - 1),
+        gain=10.0 ** (plan.gain_db / 10.0),
+        active_levels=plan.active_levels,
+        learning_rate=plan.learning_rate,
+        restart_dead=plan.restart_dead,
     )
 
 
 class _CompactTask:
     """The compact codec as codec_loop.CodecTask."""
+
+    started = "codec start fitted (principal components and k-means)"
 
     def __init__(
         self,
@@ -216,21 +182,21 @@ class _CompactTask:
         features: Sequence[PieceFeatures],
         seed: int,
     ) -> None:
-        self._config, self._training, self._features, self._seed = config, training, features, seed
+        self._config, self.training, self._features, self._seed = config, training, features, seed
         self.draw = functools.partial(_draw, config, training, features, seed)
         self.step = _make_step(config, training)
-        self.tensors = flat_tensors
+        self.tensors = functools.partial(flat_tensors, config)
 
     def start(self) -> CodecTrainingState:
         """See CodecTask; principal components and k-means."""
         return _initial_state(
-            self._config, self._training, fit_start(self._config, self._features, seed=self._seed)
+            self._config, self.training, fit_start(self._config, self._features, seed=self._seed)
         )
 
     def blank(self) -> CodecTrainingState:
         """See CodecTask."""
         zeros = {name: np.zeros(shape, np.float32) for name, shape in network.tensor_shapes(self._config).items()}
-        return _initial_state(self._config, self._training, zeros)
+        return _initial_state(self._config, self.training, zeros)
 
 
 def train_codec(
@@ -247,22 +213,12 @@ def train_codec(
 
     Args:
       features: one array a piece (bands.stored_features; memory maps are read crop by crop).
-      seconds_budget: wall-clock seconds of the whole run, earlier parts of a resumed run included; the learning rate
-        follows its fraction. The fitting of the start is not counted.
-      directory: gets checkpoint.safetensors and metrics.jsonl.
-      log: called with one line every 50 steps.
+      seconds_budget, directory, log: as codec_loop.train takes them; it says what is raised as well.
     Returns:
       flat tensors for CompactCodec.from_tensors, from the averaged weights.
     Raises:
       ValueError: if the pieces are shorter than a crop.
-      CheckpointError: if the checkpoint in `directory` belongs to another config.
     """
-    training = training or CodecTrainingConfig()
-    return codec_loop.train(
-        _CompactTask(config, training, features, seed),
-        training,
-        seconds_budget=seconds_budget,
-        directory=directory,
-        log=log,
-        started="codec start fitted (principal components and k-means)",
-    )
+    task = _CompactTask(config, training or CodecTrainingConfig(), features, seed)
+    tensors = codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)
+    return measured_gain(config, tensors, features, seed=seed, log=log)

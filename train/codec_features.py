@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float16, Float32
+from jaxtyping import Float, Float16, Float32
 
 from magenta_rt_py.codec import bands, network
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn import quantizer
+from magenta_rt_py.train.mel import mel_filters
 
 PieceFeatures = Float16[np.ndarray, "_ stft_frames channels bands"]  # bands.stored_features of one piece
 
@@ -40,18 +41,35 @@ def sample_sounds(
     return _crops(sounds, random, batch=batch, size=samples, unit="samples")
 
 
+def crop_starts(
+    lengths: Sequence[int], random: np.random.Generator, *, batch: int, size: int, unit: str
+) -> list[tuple[int, int]]:
+    """(piece, start) of random crops, each place of the collection as likely as any other.
+
+    Args:
+      lengths: of the pieces, in `unit`, which the error names.
+    Raises:
+      ValueError: if no piece is `size` long.
+    """
+    starts = np.array([max(0, length - size + 1) for length in lengths])
+    if not starts.sum():
+        longest = max(lengths, default=0)
+        raise ValueError(f"got pieces of at most {longest} {unit}, expected at least one of {size}; give longer pieces")
+    picks = random.choice(len(lengths), batch, p=starts / starts.sum())
+    return [(int(pick), int(random.integers(starts[pick]))) for pick in picks]
+
+
 def _crops(
     pieces: Sequence[np.ndarray], random: np.random.Generator, *, batch: int, size: int, unit: str
 ) -> np.ndarray:
-    starts = np.array([max(0, len(piece) - size + 1) for piece in pieces])
-    if not starts.sum():
-        longest = max((len(piece) for piece in pieces), default=0)
-        raise ValueError(f"got pieces of at most {longest} {unit}, expected at least one of {size}; give longer pieces")
-    crops = []
-    for pick in random.choice(len(pieces), batch, p=starts / starts.sum()):
-        start = random.integers(starts[pick])
-        crops.append(np.asarray(pieces[pick][start : start + size]))
-    return np.stack(crops)
+    places = crop_starts([len(piece) for piece in pieces], random, batch=batch, size=size, unit=unit)
+    return np.stack([np.asarray(pieces[piece][start : start + size]) for piece, start in places])
+
+
+def mel_of_bands(config: CompactCodecConfig) -> Float[np.ndarray, "bands mels"]:
+    """Mel magnitudes from band magnitudes: the bins of a band share its magnitude."""
+    mel = mel_filters(config.sample_rate, config.window_samples, 128)
+    return (bands.band_matrix(config) @ mel.T).astype(np.float32)
 
 
 def _pool(config: CompactCodecConfig, features: Sequence[PieceFeatures]) -> Float32[np.ndarray, "frames features"]:
@@ -122,4 +140,5 @@ def fit_start(config: CompactCodecConfig, features: Sequence[PieceFeatures], *, 
         _CODEBOOKS: np.asarray(codebooks),
         "statistics/mean": mean,
         "statistics/deviation": deviation,
+        network.GAIN: np.zeros(bands.band_count(config), np.float32),
     }

@@ -9,7 +9,7 @@ not the sound.
              commitment; from step 20,000 on also 0.1 x adversarial + 2.0 x feature matching, once the sound is worth
              judging (SoundStream and EnCodec weigh the terms alike, relative to their reconstruction losses);
   optimizer  Adam (0.9, 0.98), 3e-4 after 1,000 steps of warm-up, cosine; discriminator: the same at a third of the rate;
-  dropout    half of the batch uses all levels, the rest 1 to all, evenly;
+  dropout    half of the crops use all levels, the rest 1 to all, evenly;
   length     some 400,000 steps. Look at `mel` of a held-out piece; listen before adding steps.
 
 Source: Live Music Models appendix C.1 (adversarial and reconstruction losses); SoundStream (Zeghidour et al. 2021) section
@@ -35,9 +35,9 @@ from magenta_rt_py.codec import spectrostream_spectrum as spectrum
 from magenta_rt_py.codec.network import flatten, unflatten
 from magenta_rt_py.codec.spectrostream_config import SpectroStreamConfig
 from magenta_rt_py.nn import quantizer
-from magenta_rt_py.train import codec_loop, losses, optim
+from magenta_rt_py.train import codec_loop
+from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, adam, spectral_losses
 from magenta_rt_py.train.codec_features import sample_sounds
-from magenta_rt_py.train.discriminator import DiscriminatorConfig, MultiResolutionDiscriminator
 
 Sounds = Sequence[Float32[np.ndarray, "_ channels"]]  # samples of each piece, -1..1
 
@@ -46,28 +46,16 @@ _START_CROPS = 8  # crops that the start is fitted to at a time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WaveformTrainingConfig:
+class WaveformTrainingConfig(AdversarialConfig):
     """How SpectroStream is trained; the module says where the numbers come from."""
 
     batch: int = 32  # crops a step
     crop_frames: int = 51  # 2 s, and the frame that is only look-ahead
     learning_rate: float = 3e-4  # peak, after the warm-up
-    final_rate: float = 0.03  # of the peak, at the end of the cosine
     warmup_steps: int = 1000
     gain_db: tuple[float, float] = (-12.0, 3.0)  # random loudness of a crop
-    spectra: losses.SpectralLossConfig = dataclasses.field(default_factory=losses.SpectralLossConfig)
-    mel_weight: float = 1.0
-    complex_weight: float = 1.0
-    commitment_weight: float = 1.0
-    discriminator: DiscriminatorConfig = dataclasses.field(default_factory=DiscriminatorConfig)
-    adversarial_from_step: int = 20_000  # before it the discriminator is neither trained nor asked
-    adversarial_weight: float = 0.1
-    matching_weight: float = 2.0  # of the discriminator's inner features
-    discriminator_rate: float = 0.33  # its learning rate over the codec's
-    restart_every_steps: int = 50  # dead codes are replaced this rarely
-    log_every_steps: int = 50
+    coarse_share: float = 0.0  # no language model of ours reads its codes
     checkpoint_every_seconds: float = 600.0
-    max_steps: int | None = None  # stop here even if time is left, and anneal towards it; None: time alone decides
 
 
 class WaveformTrainingState(NamedTuple):
@@ -91,67 +79,31 @@ class _Batch(NamedTuple):
     adversarial: np.bool_
 
 
-def _adam() -> optax.GradientTransformation:
-    return optim.adamw(optim.AdamWConfig(b1=0.9, b2=0.98, weight_decay=0.0, clip_norm=1.0))
-
-
 def _make_step(config: SpectroStreamConfig, training: WaveformTrainingConfig, *, adversarial: bool) -> Callable:
-    optimizer, discriminator = _adam(), MultiResolutionDiscriminator(training.discriminator)
-
-    def judge(params: dict, samples: Array) -> Any:
-        return discriminator.apply({"params": params}, samples)
+    adversary = Adversary(training)
 
     def loss(params: dict, state: WaveformTrainingState, batch: _Batch) -> tuple[Array, tuple[dict, Any, Array]]:
         latents = network.encode_latents(config, params["encoder"], batch.samples)
         quantization = quantizer.straight_through(state.codebooks.codebooks, latents, batch.active_levels)
         decoded = network.decode_quantized(config, params["decoder"], quantization.quantized)
         target = batch.samples[:, : decoded.shape[1]]
-        parts = {
-            "mel": losses.multi_scale_mel_loss(decoded, target, training.spectra),
-            "complex": losses.multi_scale_complex_loss(decoded, target, training.spectra),
-            "commitment": quantization.commitment,
-        }
-        total = training.mel_weight * parts["mel"] + training.complex_weight * parts["complex"]
+        total, parts = spectral_losses(training, decoded, target)
+        parts["commitment"] = quantization.commitment
         total = total + training.commitment_weight * parts["commitment"]
         if adversarial:
-            real, fake = (judge(state.discriminator, sound) for sound in (target, decoded))
-            parts["adversarial"] = losses.generator_loss(fake.scores)
-            parts["matching"] = losses.feature_matching_loss(real.features, fake.features)
-            total = total + training.adversarial_weight * parts["adversarial"]
-            total = total + training.matching_weight * parts["matching"]
+            verdict, verdict_parts = adversary.verdict(state.discriminator, decoded, target)
+            total, parts = total + verdict, parts | verdict_parts
         return total, (parts, quantization, decoded)
-
-    def judge_loss(params: dict, real: Array, fake: Array) -> Array:
-        return losses.discriminator_loss(judge(params, real).scores, judge(params, fake).scores)
 
     def step(state: WaveformTrainingState, batch: _Batch) -> tuple[WaveformTrainingState, dict[str, Array]]:
         grads, (metrics, quantization, decoded) = jax.grad(loss, has_aux=True)(state.params, state, batch)
-        updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
-        params = jax.tree.map(lambda p, u: p + batch.learning_rate * u, state.params, updates)
-        keep = codec_loop.average_decay(state.step)
-        key = jax.random.fold_in(jax.random.key(0), state.step)
-        codebooks, restarted = quantizer.update_codebooks(
-            state.codebooks, quantization.codes, quantization.residuals, key=key, restart_dead=batch.restart_dead
-        )
+        state, restarts = codec_loop.follow_latents(state, quantization, batch.restart_dead)
         if adversarial:
-            value, judge_grads = jax.value_and_grad(judge_loss)(
-                state.discriminator, batch.samples[:, : decoded.shape[1]], decoded
-            )
-            updates, judge_state = optimizer.update(judge_grads, state.discriminator_optimizer, state.discriminator)
-            rate = training.discriminator_rate * batch.learning_rate
-            judge_params = jax.tree.map(lambda p, u: p + rate * u, state.discriminator, updates)
-            state = state._replace(discriminator=judge_params, discriminator_optimizer=judge_state)
-            metrics["discriminator"] = value
-        metrics["gradient_norm"] = jnp.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads)))
-        metrics["restarted_codes"] = restarted
-        state = state._replace(
-            params=params,
-            averaged=jax.tree.map(lambda a, p: keep * a + (1.0 - keep) * p, state.averaged, params),
-            optimizer=optimizer_state,
-            codebooks=codebooks,
-            step=state.step + 1,
-        )
-        return state, metrics
+            target = batch.samples[:, : decoded.shape[1]]
+            state, learnt = adversary.learn(state, decoded, target, batch.learning_rate)
+            metrics |= learnt
+        state, norms = codec_loop.descend(state, grads, adam(), batch.learning_rate)
+        return state, metrics | norms | restarts
 
     return jax.jit(step, donate_argnums=0)
 
@@ -197,15 +149,17 @@ def _rms(values: Float[Array, "..."]) -> Float[Array, ""]:
 class _WaveformTask:
     """SpectroStream as codec_loop.CodecTask."""
 
+    started = "codec start fitted (random nets in the right loudness, k-means codebooks)"
+
     def __init__(
         self, config: SpectroStreamConfig, training: WaveformTrainingConfig, sounds: Sounds, seed: int
     ) -> None:
-        self._config, self._training, self._sounds, self._seed = config, training, sounds, seed
+        self._config, self.training, self._sounds, self._seed = config, training, sounds, seed
         self._steps = {flag: _make_step(config, training, adversarial=flag) for flag in (False, True)}
 
     def start(self) -> WaveformTrainingState:
         """See CodecTask."""
-        return self._state(fit_start(self._config, self._training, self._sounds, seed=self._seed))
+        return self._state(fit_start(self._config, self.training, self._sounds, seed=self._seed))
 
     def blank(self) -> WaveformTrainingState:
         """See CodecTask."""
@@ -214,22 +168,16 @@ class _WaveformTask:
 
     def draw(self, step: int, progress: float) -> _Batch:
         """See CodecTask; a function of seed and step only (the learning rate also follows the time spent)."""
-        training = self._training
+        training = self.training
         random = np.random.default_rng((self._seed, step))
-        gain = 10.0 ** (random.uniform(*training.gain_db, (training.batch, 1, 1)) / 20.0)
+        plan = codec_loop.plan_step(training, random, step=step, progress=progress, num_levels=self._config.num_levels)
         size = training.crop_frames * self._config.frame_samples
-        rate = codec_loop.learning_rate(
-            training.learning_rate,
-            step=step,
-            progress=progress,
-            warmup_steps=training.warmup_steps,
-            final_rate=training.final_rate,
-        )
+        gain = 10.0 ** (plan.gain_db[:, None, None] / 20.0)
         return _Batch(
-            samples=sample_sounds(self._sounds, random, batch=training.batch, samples=size) * gain.astype(np.float32),
-            active_levels=codec_loop.draw_levels(random, batch=training.batch, num_levels=self._config.num_levels),
-            learning_rate=rate,
-            restart_dead=np.bool_(step % training.restart_every_steps == training.restart_every_steps - 1),
+            samples=sample_sounds(self._sounds, random, batch=training.batch, samples=size) * gain,
+            active_levels=plan.active_levels,
+            learning_rate=plan.learning_rate,
+            restart_dead=plan.restart_dead,
             adversarial=np.bool_(step >= training.adversarial_from_step),
         )
 
@@ -247,17 +195,17 @@ class _WaveformTask:
 
     def _state(self, tensors: dict[str, np.ndarray]) -> WaveformTrainingState:
         params = {part: unflatten(tensors, part) for part in ("encoder", "decoder")}
-        judge = MultiResolutionDiscriminator(self._training.discriminator)
-        silence = jnp.zeros((1, self._config.frame_samples, self._config.channels))
-        judge_params = jax.jit(judge.init)(jax.random.key(self._seed), silence)["params"]
+        judge = Adversary(self.training).init(
+            self._seed, samples=self._config.frame_samples, channels=self._config.channels
+        )
         codebooks = jnp.asarray(tensors[network.CODEBOOKS])
         return WaveformTrainingState(
             params=params,
             averaged=jax.tree.map(jnp.array, params),
-            optimizer=_adam().init(params),
-            codebooks=quantizer.init_codebook_state(codebooks, self._training.batch * self._training.crop_frames),
-            discriminator=judge_params,
-            discriminator_optimizer=_adam().init(judge_params),
+            optimizer=adam().init(params),
+            codebooks=quantizer.init_codebook_state(codebooks, self.training.batch * self.training.crop_frames),
+            discriminator=judge,
+            discriminator_optimizer=adam().init(judge),
             step=jnp.zeros((), jnp.int32),
             elapsed_seconds=jnp.zeros(()),
         )
@@ -277,22 +225,11 @@ def train_spectrostream(
 
     Args:
       sounds: samples of each piece at the config's sample rate, -1..1; memory maps are read crop by crop.
-      seconds_budget: wall-clock seconds of the whole run, earlier parts of a resumed run included; the learning rate
-        follows its fraction. The fitting of the start is not counted.
-      directory: gets checkpoint.safetensors and metrics.jsonl.
-      log: called with one line every log_every_steps steps.
+      seconds_budget, directory, log: as codec_loop.train takes them; it says what is raised as well.
     Returns:
       flat tensors for SpectroStream.from_tensors, from the averaged weights.
     Raises:
       ValueError: if the pieces are shorter than a crop.
-      CheckpointError: if the checkpoint in `directory` belongs to another config.
     """
-    training = training or WaveformTrainingConfig()
-    return codec_loop.train(
-        _WaveformTask(config, training, sounds, seed),
-        training,
-        seconds_budget=seconds_budget,
-        directory=directory,
-        log=log,
-        started="codec start fitted (random nets in the right loudness, k-means codebooks)",
-    )
+    task = _WaveformTask(config, training or WaveformTrainingConfig(), sounds, seed)
+    return codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)
