@@ -28,7 +28,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import beats as estimators
 import numpy as np
 import stream
 from jaxtyping import Float
@@ -43,6 +42,7 @@ from magenta_rt_py.live.frame import Conditioning, Frame
 from magenta_rt_py.live.generator import Request
 from magenta_rt_py.live.output import OutputConfig
 from magenta_rt_py.live.session_parts import SessionConfig
+from magenta_rt_py.train.evaluation import beat_tracking as estimators
 
 FRAME_SAMPLES = 1920
 SAMPLES_A_SECOND = 48_000

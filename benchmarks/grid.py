@@ -2,16 +2,15 @@
 
     python benchmarks/grid.py [tempo] [clock] [--prompts techno house] [--seeds 2] [--minutes 5] [--bundle DIR] [--out FILE]
 
-Sessions run offline (offline.py): what is measured is the music, not the machine.
+Sessions run offline (cli/evaluate_offline.py): what is measured is the music, not the machine.
 
 tempo: the knob `bpm` is turned in a running session, up and down in turn. For each bar of the new tempo, counted from the
 first frame that is made by it: do the onsets fall on the new grid rather than on the old one, gone on with? A change is
 followed after the fewest bars n such that the three bars after them all do. Beside it the same judgement of true renders:
 at the new tempo from that frame on (ceiling), and still at the old one (floor).
 
-clock: five minutes slaved to a MIDI clock whose pulses jitter and whose tempo drifts. Beats of the sound, by a tracker that
-is told the mean tempo but not where a beat is, against the clock's own beats at the time they are heard. Beside it true
-renders with known beats (ceiling) and the same beats at a random phase (floor).
+clock: what `mrtpy eval clock` measures, for five minutes: sessions slaved to a MIDI clock whose pulses jitter and whose
+tempo drifts, beside true renders with known beats (ceiling) and the same beats at a random phase (floor).
 """
 
 from __future__ import annotations
@@ -25,15 +24,14 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import beats as estimators
 import numpy as np
-import offline
 import stream
 from jaxtyping import Float
 
-from magenta_rt_py.live.midi_clock import PULSES_PER_BEAT, MidiClockFollower
-from magenta_rt_py.live.session_parts import Master
+from magenta_rt_py.cli import evaluate_offline as offline
+from magenta_rt_py.cli.evaluate_clock import RENDER_SEED, ClockPrompt, measure_clock
 from magenta_rt_py.live.transport import TempoPoint, Transport
+from magenta_rt_py.train.evaluation import beat_tracking as estimators
 from magenta_rt_py.train.evaluation import rhythm
 from magenta_rt_py.train.evaluation.intervals import share_of
 
@@ -48,16 +46,6 @@ HOLD_BARS = 3
 WITHIN_BARS = 2.0
 TEMPO_BARS = (2, 6)
 """Bars after the change from whose sound the tempo is found."""
-RENDER_SEED = 950_000_000
-"""First seed of the true renders: far from all that trained anything."""
-LOCK_SECONDS = 6.0
-"""Of a slaved session; not judged."""
-JITTER_SECONDS = 0.001
-DRIFT = 0.03
-"""Share by which the clock's tempo drifts, up and down."""
-DRIFT_PERIOD_SECONDS = 150.0
-WITHIN_SECONDS = 0.03
-RANDOM_PHASES = 200
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,8 +112,12 @@ def main(argv: list[str] | None = None) -> int:
     if "tempo" in parts:
         report["tempo"] = measure_tempo(band, chosen, range(arguments.seeds))
     if "clock" in parts:
-        slaved = {name: prompt for name, prompt in chosen.items() if name not in WITHOUT_CLOCK}
-        report["clock"] = measure_clock(band, slaved, seconds=60.0 * arguments.minutes)
+        slaved = {
+            name: ClockPrompt(prompt.text, prompt.genre, prompt.clock_bpm)
+            for name, prompt in chosen.items()
+            if name not in WITHOUT_CLOCK
+        }
+        report["clock"] = measure_clock(band, slaved, seconds=60.0 * arguments.minutes, say=stream.say)
     text = json.dumps(report, indent=2, allow_nan=False)
     print(text)
     if arguments.out:
@@ -255,9 +247,7 @@ def _followed(changes: list[Change], asked: list[float]) -> dict[str, Any]:
     bars = [change.bars for change in changes]
     ordered = sorted(math.inf if each is None else each for each in bars)
     middle = ordered[(len(ordered) - 1) // 2]
-    matches = [
-        rhythm.tempo_matches(change.found_bpm, bpm, octaves=True) for change, bpm in zip(changes, asked, strict=True)
-    ]
+    matches = [rhythm.tempo_matches(change.found_bpm, bpm, octaves=True) for change, bpm in zip(changes, asked, strict=True)]
     return {
         "bars_to_follow": bars,
         "median_bars": None if math.isinf(middle) else middle,
@@ -269,149 +259,6 @@ def _followed(changes: list[Change], asked: list[float]) -> dict[str, Any]:
 def _by_bar(scores: list[list[float]]) -> list[float]:
     longest = max(map(len, scores))
     return [round(float(np.mean([each[bar] for each in scores if bar < len(each)])), 3) for bar in range(longest)]
-
-
-# A MIDI clock.
-
-
-class DriftingClock:
-    """Another machine: its beats, exactly, and the pulses that come from it. Pure but for the jitter, drawn once."""
-
-    def __init__(self, bpm: float, seconds: float, *, seed: int, jitter_seconds: float = JITTER_SECONDS) -> None:
-        """Beat 0 at 0 s.
-
-        Args:
-          bpm: mean tempo; it drifts by `DRIFT`, slowly.
-          seconds: for which there are pulses.
-          seed: of the jitter.
-          jitter_seconds: deviation of a pulse, normal.
-        """
-        self._rate = bpm / 60.0
-        fine = np.arange(0.0, seconds, 0.001)
-        pulses = np.arange(0, math.floor(self.beats(fine)[-1] * PULSES_PER_BEAT))
-        true_times = np.interp(pulses / PULSES_PER_BEAT, self.beats(fine), fine)
-        jitter = np.random.default_rng(seed).normal(0.0, jitter_seconds, len(pulses))
-        self.pulse_seconds = np.maximum.accumulate(np.maximum(true_times + jitter, 0.0))
-
-    def beats(self, seconds: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
-        """Its position at times."""
-        turn = 2.0 * np.pi / DRIFT_PERIOD_SECONDS
-        return self._rate * (seconds + DRIFT * (1.0 - np.cos(turn * np.asarray(seconds))) / turn)
-
-    def beat_seconds(self, seconds: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
-        """Length of a beat at times."""
-        turn = 2.0 * np.pi / DRIFT_PERIOD_SECONDS
-        return 1.0 / (self._rate * (1.0 + DRIFT * np.sin(turn * np.asarray(seconds))))
-
-    def master(self, clock: Any) -> Master:
-        """What follows its pulses, told each when it has come, by a clock that is going."""
-        follower, told = MidiClockFollower(), 0
-        follower.start()
-
-        def master(seconds: float) -> tuple[float, float] | None:
-            nonlocal told
-            while told < len(self.pulse_seconds) and self.pulse_seconds[told] <= clock.now_seconds():
-                follower.pulse(float(self.pulse_seconds[told]))
-                told += 1
-            beat, bpm = follower.beat_at(seconds), follower.bpm
-            return None if beat is None or bpm is None else (beat, bpm)
-
-        return master
-
-
-def measure_clock(band: offline.OfflineBand, prompts: dict[str, GridPrompt], *, seconds: float) -> dict[str, Any]:
-    """Sessions slaved to a drifting clock, beside true renders."""
-    rows: dict[str, Any] = {}
-    offs: dict[str, list[np.ndarray]] = {"sessions": [], "true_renders": []}
-    for number, (name, prompt) in enumerate(prompts.items()):
-        clock = DriftingClock(prompt.clock_bpm, seconds + 30.0, seed=number)
-        knobs = {"prompt/1/text": prompt.text, "bpm": prompt.clock_bpm, "midi_clock": True}
-        played = band.play(knobs, seed=number, seconds=seconds, make_master=clock.master)
-        row, off = against_clock(played, clock, prompt.clock_bpm)
-        true_row, true_off = true_beats(prompt, seconds, number)
-        rows[name] = {"session": row, "true_renders": true_row}
-        offs["sessions"].append(off)
-        offs["true_renders"].append(true_off)
-        medians = [each["told_the_tempo"]["median_ms"] for each in (row, true_row)]
-        stream.say(f"clock, {name}: {medians[0]} ms, true renders {medians[1]} ms")
-    return {
-        "seconds": seconds,
-        "jitter_seconds": JITTER_SECONDS,
-        "drift": DRIFT,
-        "median_ms": {kind: _milliseconds(np.median(np.abs(np.concatenate(each)))) for kind, each in offs.items()},
-        "median_of_prompts_ms": {
-            kind: [_milliseconds(np.median(np.abs(each))) for each in of_kind] for kind, of_kind in offs.items()
-        },
-        "per_prompt": rows,
-    }
-
-
-def against_clock(played: offline.Played, clock: DriftingClock, bpm: float) -> tuple[dict[str, Any], np.ndarray]:
-    """A session's beats and its transport against the clock that it follows; also each beat's seconds off the clock."""
-    curve = estimators.onset_curve(played.samples)
-    every = estimators.curve_places(curve)
-    every = every[played.seconds(every) >= LOCK_SECONDS]
-    times = played.seconds(every)
-    lag = estimators.off_beat(played.beats(every) - clock.beats(times)) * clock.beat_seconds(times)
-    row: dict[str, Any] = {
-        "transport_off_clock_ms": {
-            "median": _milliseconds(np.median(np.abs(lag))),
-            "p95": _milliseconds(np.percentile(np.abs(lag), 95)),
-            "mean_signed": _milliseconds(np.mean(lag)),
-        }
-    }
-    told = np.zeros(0)
-    for kind, tempo in (("told_the_tempo", bpm), ("told_nothing", None)):
-        places = estimators.tracked_beats(curve, bpm=tempo)
-        times = played.seconds(places)
-        places, times = places[times >= LOCK_SECONDS], times[times >= LOCK_SECONDS]
-        positions, lengths = clock.beats(times), clock.beat_seconds(times)
-        row[kind] = _off_figures(positions, lengths)
-        if tempo is not None:
-            told = estimators.off_beat(positions) * lengths
-            own = played.beats(places)
-            row["against_the_transport_ms"] = _milliseconds(np.median(np.abs(estimators.off_beat(own) * lengths)))
-    return row, told
-
-
-def true_beats(prompt: GridPrompt, seconds: float, number: int) -> tuple[dict[str, Any], np.ndarray]:
-    """The same figures of true renders, a minute each, at the clock's mean tempo."""
-    positions: dict[str, list[np.ndarray]] = {"told_the_tempo": [], "told_nothing": []}
-    length = 60.0 / prompt.clock_bpm
-    for minute in range(max(1, round(seconds / 60.0))):
-        seed = RENDER_SEED + 1000 + 10 * number + minute
-        piece = estimators.render(prompt.genre, seed=seed, bpm=prompt.clock_bpm, seconds=60.0)
-        curve = estimators.onset_curve(piece.samples)
-        length = piece.beat_samples / offline.SAMPLES_A_SECOND
-        for kind, tempo in (("told_the_tempo", prompt.clock_bpm), ("told_nothing", None)):
-            positions[kind].append(estimators.tracked_beats(curve, bpm=tempo) / piece.beat_samples)
-    joined = {kind: np.concatenate(each) for kind, each in positions.items()}
-    row = {kind: _off_figures(each, np.full(len(each), length)) for kind, each in joined.items()}
-    return row, estimators.off_beat(joined["told_the_tempo"]) * length
-
-
-def _off_figures(positions: Float[np.ndarray, "beats"], beat_seconds: Float[np.ndarray, "beats"]) -> dict[str, Any]:
-    """How far beats are from a clock's.
-
-    Args:
-      positions: of the detected beats, in the clock's beats.
-      beat_seconds: length of a beat of the clock at each.
-    """
-    off = estimators.off_beat(positions) * beat_seconds
-    phases = np.random.default_rng(0).uniform(0.0, 1.0, RANDOM_PHASES)
-    floor = [np.median(np.abs(estimators.off_beat(positions + phase) * beat_seconds)) for phase in phases]
-    return {
-        "beats": len(positions),
-        "median_ms": _milliseconds(np.median(np.abs(off))),
-        "p90_ms": _milliseconds(np.percentile(np.abs(off), 90)),
-        "median_signed_ms": _milliseconds(np.median(off)),
-        "within_30_ms": round(float(np.mean(np.abs(off) <= WITHIN_SECONDS)), 3),
-        "random_phase_median_ms": _milliseconds(np.mean(floor)),
-    }
-
-
-def _milliseconds(seconds: Any) -> float:
-    return round(1000.0 * float(seconds), 2)
 
 
 def _spread(values: list[float]) -> dict[str, float]:

@@ -24,11 +24,12 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import beats as estimators
 import numpy as np
-import offline
 import stream
 from jaxtyping import Float
+
+from magenta_rt_py.cli import evaluate_offline as offline
+from magenta_rt_py.train.evaluation import beat_tracking as estimators
 
 PROMPTS = {
     "piano": "gentle piano piece, nobody else playing",

@@ -1,9 +1,12 @@
-"""`mrtpy eval steering|beat|codec`: does it steer, does it have a beat, what does the codec lose."""
+"""`mrtpy eval ...`: codec, style, steering, beat, clock, quality, transitions, liveness; `all` of them as one report."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,178 +15,155 @@ from magenta_rt_py.cli.report import add_json_option, emit, end_progress, progre
 from magenta_rt_py.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from magenta_rt_py.train.evaluation.probe import Probe
-    from magenta_rt_py.train.evaluation.renders import Sound
+    from magenta_rt_py.train.evaluation.section import Section
+    from magenta_rt_py.train.evaluation.workbench import Workbench
 
-TRUE_PIECES_PER_GENRE = 5
-"""Held-out renders that stand beside the takes, a genre."""
+Measure = Callable[["Workbench", argparse.Namespace], "Section"]
 
-PROBE_PIECES_PER_GENRE = 20
-"""Held-out renders that train the probe, a genre."""
+ACTIONS: dict[str, str] = {
+    "codec": "round trip of held-out renders at 4, 8 and 16 levels, and of real recordings",
+    "style": "blends, unseen wordings and audio prompts in the style space",
+    "steering": "twenty fixed prompts x three seeds: do independent judges name the right one",
+    "beat": "pulse and tempo of the beat-driven prompts' takes beside true renders",
+    "clock": "ten minutes slaved to an outside clock",
+    "quality": "Frechet distances and label divergence from true renders; hooks for OpenL3, PaSST and CLAP",
+    "transitions": "from one prompt to another over a minute: the paper's figure 2",
+    "liveness": "ten-minute takes: clipping, silence, loudness, tempo, repetition, entropy",
+    "all": "all of it as one report; a run that is cut off goes on where it was",
+}
+"""In the order of the report."""
 
-PROBE_SECONDS = 30.0
-"""Length of each of them: that of the studio's pieces."""
-
-CODEC_PIECES_PER_GENRE = 2
-"""Held-out renders of the codec report, a genre."""
-
-CODEC_SECONDS = 10.0
-"""Length of each of them."""
+FOLDER_ACTIONS = ("codec", "style", "all")
+EXTRA_MODULES = ("librosa", "sklearn", "scipy", "matplotlib")
 
 
 def register(commands: Any) -> None:
-    """Adds the command and its three actions."""
-    parser = commands.add_parser("eval", help="measure steering, beat and codec", allow_abbrev=False)
-    actions = parser.add_subparsers(title="actions", metavar="steering|beat|codec", dest="action", required=True)
-    steering = actions.add_parser(
-        "steering",
-        help="ten fixed prompts x three seeds: do two judges name the right one; and their beat",
-        allow_abbrev=False,
-    )
-    beat = actions.add_parser(
-        "beat", help="pulse and tempo of the beat-driven prompts' takes beside true renders", allow_abbrev=False
-    )
-    codec = actions.add_parser("codec", help="round trip of held-out renders at 4, 8 and 16 levels", allow_abbrev=False)
-    for action in (steering, beat):
-        action.add_argument("--takes-dir", type=Path, metavar="DIR", help="keep the takes (FLAC) and a picture of all")
-    steering.add_argument(
-        "--style-masked",
-        action="store_true",
-        help="also judge ten takes that were given the tempo but no style: what the tempo alone gives away",
-    )
-    for action, function in ((steering, run_steering), (beat, run_beat), (codec, run_codec)):
+    """Adds the command and its actions."""
+    parser = commands.add_parser("eval", help="measure the model beside ceilings and floors", allow_abbrev=False)
+    actions = parser.add_subparsers(title="actions", metavar="|".join(ACTIONS), dest="action", required=True)
+    for name, text in ACTIONS.items():
+        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         add_bundle_option(action)
+        action.add_argument("--set", choices=("quick", "full"), default="quick", help="how much (default: %(default)s)")
+        action.add_argument("--out", type=Path, metavar="DIR", help="write report.json, report.md and pictures there")
+        action.add_argument("--workers", type=int, metavar="N", help="processes that render (default: one a core)")
+        if name in FOLDER_ACTIONS:
+            action.add_argument("--folder", type=Path, metavar="DIR", help="real recordings, whatever libsndfile reads")
+        _add_own_options(action, name)
         add_json_option(action)
-        action.set_defaults(run=function)
+        action.set_defaults(run=run)
 
 
-def run_steering(arguments: argparse.Namespace) -> int:
-    """Steering of all prompts, and the beat of the beat-driven ones."""
-    _check_extra()
-    from magenta_rt_py.generators import system
-    from magenta_rt_py.train.evaluation import beat, prompts, renders, steering, tables, takes
+def _add_own_options(action: argparse.ArgumentParser, name: str) -> None:
+    """Options that make sense for one action, or for all of them at once."""
+    if name in ("codec", "all"):
+        action.add_argument("--gpu", action="store_true", help="a GPU trained the codec: 2.0 dB are wanted, not 2.5")
+    if name in ("steering", "beat", "all"):
+        action.add_argument("--takes-dir", type=Path, metavar="DIR", help="keep the takes as FLAC; they are made anew")
+    if name in ("steering", "beat", "quality", "all"):
+        action.add_argument("--prompts", type=int, metavar="N", help="only the first N prompts, for a trial")
+    if name in ("quality", "all"):
+        action.add_argument(
+            "--with",
+            dest="hooks",
+            nargs="+",
+            default=[],
+            metavar="HOOK",
+            help="other programs' models: openl3, passt, clap, or module:function",
+        )
+    if name in ("transitions", "all"):
+        action.add_argument("--pairs", type=int, metavar="N", help="transitions, of 128 (default: 32, full: 128)")
+    if name in ("liveness", "clock", "all"):
+        action.add_argument("--minutes", type=float, metavar="M", help="length of the long takes (default: 10)")
+    if name in ("liveness", "all"):
+        action.add_argument("--takes", type=int, metavar="N", help="long takes (default: 3, full: 6)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One action, or all."""
+    check_extra()
+    from magenta_rt_py.train.evaluation import section, workbench
 
     started = time.perf_counter()
-    say = _say(arguments)
-    model = system.load(arguments.bundle)
-    codec = system.load_codec(arguments.bundle)
-    chosen = prompts.EVALUATION_PROMPTS
-    genres = tuple(prompt.genre for prompt in chosen)
-    true_renders = _true_renders(genres)
-    sets = {"true_renders": true_renders, "round_trip": renders.round_trip(codec, true_renders, levels=16)}
-    probe = _probe(genres, codec, say)
-    sets["takes"] = _takes(model, chosen, say)
-    if arguments.style_masked:
-        sets["style_masked"] = takes.generate_takes(
-            model, prompts=chosen, seeds=prompts.EVALUATION_SEEDS[:1], style_masked=True, progress=say
-        )
-    if arguments.takes_dir:
-        takes.save_takes(arguments.takes_dir, sets["takes"])
-    say("judging")
-    judges = steering.Judges(probe, model.embed, chosen)
-    report: dict[str, Any] = {
-        "command": "eval steering",
-        "steering": steering.evaluate_steering(judges, sets, prompts=chosen),
-        "beat": beat.evaluate_beat(sets, prompts=chosen),
-        "seconds": round(time.perf_counter() - started, 1),
+    hooks = workbench.load_hooks(getattr(arguments, "hooks", []))
+    bench = workbench.Workbench(
+        arguments.bundle,
+        sizes=sizes_of(arguments),
+        say=lambda line: progress(arguments, line),
+        workers=arguments.workers,
+        hooks=hooks,
+        num_prompts=getattr(arguments, "prompts", None),
+        takes_folder=getattr(arguments, "takes_dir", None),
+    )
+    measures = measures_of()
+    names = [name for name in ACTIONS if name != "all"] if arguments.action == "all" else [arguments.action]
+    head = {"command": f"eval {arguments.action}", "bundle": bench.checksum, "set": arguments.set}
+    head["machine"] = f"{platform.machine()}, Python {platform.python_version()}"
+    sections, seconds = [], {}
+    for name in names:
+        began = time.perf_counter()
+        sections.append(measures[name](bench, arguments))
+        seconds[name] = round(time.perf_counter() - began, 1)
+        if arguments.out:
+            # After every section, so that a run that is cut off has left a report.
+            section.write_report(arguments.out, sections, head={**head, "seconds": seconds})
+    end_progress(arguments)
+    report = {**head, "seconds": seconds, **{one.name: one.to_json() for one in sections}}
+    lines = [one.to_text() + "\n" for one in sections]
+    units = f"{bench.units.made} units made, {bench.units.read} found"
+    emit(arguments, report, [*lines, f"took {time.perf_counter() - started:.0f} s; {units}"])
+    return 0
+
+
+def measures_of() -> dict[str, Measure]:
+    """What each action measures, in the order of the report."""
+    from magenta_rt_py.cli import evaluate_clock
+    from magenta_rt_py.train.evaluation import (
+        beat,
+        codec_section,
+        live_section,
+        quality,
+        steering,
+        style_section,
+        transitions,
+    )
+
+    return {
+        "codec": lambda bench, given: codec_section.measure(bench, folder=given.folder, trained_on_gpu=given.gpu),
+        "style": lambda bench, given: style_section.measure(bench, folder=given.folder),
+        "steering": lambda bench, given: steering.measure(bench),
+        "beat": lambda bench, given: beat.measure(bench),
+        "clock": lambda bench, given: evaluate_clock.measure(bench),
+        "quality": lambda bench, given: quality.measure(bench),
+        "transitions": lambda bench, given: transitions.measure(bench),
+        "liveness": lambda bench, given: live_section.measure(bench),
     }
-    end_progress(arguments)
-    lines = [tables.steering_text(report["steering"]), "", tables.beat_text(report["beat"])]
-    emit(arguments, report, [*lines, "", f"took {report['seconds']:.0f} s"])
-    return 0
 
 
-def run_beat(arguments: argparse.Namespace) -> int:
-    """The beat of the beat-driven prompts, without a judge of style."""
-    _check_extra()
-    from magenta_rt_py.generators import system
-    from magenta_rt_py.train.evaluation import beat, prompts, renders, tables, takes
+def sizes_of(arguments: argparse.Namespace) -> Any:
+    """The set's sizes with what was asked for.
 
-    say = _say(arguments)
-    model = system.load(arguments.bundle)
-    codec = system.load_codec(arguments.bundle)
-    driven = [prompt for prompt in prompts.EVALUATION_PROMPTS if prompt.beat_driven]
-    # All ten genres are rendered, so that a piece has the same seed here as in the steering report.
-    genres = tuple(prompt.genre for prompt in prompts.EVALUATION_PROMPTS)
-    wanted = {prompt.genre for prompt in driven}
-    true_renders = [sound for sound in _true_renders(genres) if sound.genre in wanted]
-    sets = {
-        "true_renders": true_renders,
-        "round_trip": renders.round_trip(codec, true_renders, levels=16),
-        "takes": _takes(model, driven, say),
+    Raises:
+      ValueError: a number is out of range.
+    """
+    from magenta_rt_py.train.evaluation import workbench
+
+    sizes = workbench.SIZES[arguments.set]()
+    given = {
+        "transition_pairs": getattr(arguments, "pairs", None),
+        "live_takes": getattr(arguments, "takes", None),
+        "live_minutes": getattr(arguments, "minutes", None),
+        "clock_minutes": getattr(arguments, "minutes", None),
     }
-    if arguments.takes_dir:
-        takes.save_takes(arguments.takes_dir, sets["takes"])
-    report = {"command": "eval beat", "beat": beat.evaluate_beat(sets, prompts=driven)}
-    end_progress(arguments)
-    emit(arguments, report, [tables.beat_text(report["beat"])])
-    return 0
+    for name, value in given.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"got {value:g} for {name.replace('_', ' ')}, expected more than 0")
+    return dataclasses.replace(sizes, **{name: value for name, value in given.items() if value is not None})
 
 
-def run_codec(arguments: argparse.Namespace) -> int:
-    """The codec's round trip, perplexity, streaming and speed."""
-    _check_extra()
-    from magenta_rt_py.generators import system
-    from magenta_rt_py.train.evaluation import codec_report, prompts, renders, tables
-
-    codec = system.load_codec(arguments.bundle)
-    progress(arguments, "rendering held-out pieces")
-    sounds = list(
-        renders.render_sounds(
-            [prompt.genre for prompt in prompts.EVALUATION_PROMPTS],
-            first_seed=renders.PROBE_TEST_SEED,
-            pieces_per_genre=CODEC_PIECES_PER_GENRE,
-            seconds=CODEC_SECONDS,
-        )
-    )
-    progress(arguments, "measuring the round trip")
-    report = {"command": "eval codec", "codec": codec_report.evaluate_codec(codec, sounds)}
-    end_progress(arguments)
-    emit(arguments, report, [tables.codec_text(report["codec"])])
-    return 0
-
-
-def _say(arguments: argparse.Namespace) -> Any:
-    """A function that shows a line of progress."""
-    return lambda line: progress(arguments, line)
-
-
-def _true_renders(genres: tuple[str, ...]) -> list[Sound]:
-    """Held-out pieces that neither the models nor the probe were trained on."""
-    from magenta_rt_py.train.evaluation import prompts, renders
-
-    return list(
-        renders.render_sounds(
-            genres,
-            first_seed=renders.PROBE_TEST_SEED,
-            pieces_per_genre=TRUE_PIECES_PER_GENRE,
-            seconds=prompts.TAKE_SECONDS,
-        )
-    )
-
-
-def _takes(model: Any, chosen: Any, say: Any) -> list[Sound]:
-    """Every chosen prompt with every fixed seed."""
-    from magenta_rt_py.train.evaluation import prompts, takes
-
-    return takes.generate_takes(
-        model, prompts=chosen, seeds=prompts.EVALUATION_SEEDS, seconds=prompts.TAKE_SECONDS, progress=say
-    )
-
-
-def _probe(genres: tuple[str, ...], codec: Any, say: Any) -> Probe:
-    """The independent judge, trained on descriptors from the cache folder or made now."""
-    from magenta_rt_py.train.evaluation import probe, probe_data
-
-    data = probe_data.cached_probe_data(
-        genres, codec, pieces_per_genre=PROBE_PIECES_PER_GENRE, seconds=PROBE_SECONDS, progress=say
-    )
-    return probe.train_probe(data.descriptors, data.genre_ids, genres=genres)
-
-
-def _check_extra() -> None:
+def check_extra() -> None:
     """Says which extra is missing before any work is done."""
-    for module in ("librosa", "sklearn", "scipy", "matplotlib"):
+    for module in EXTRA_MODULES:
         try:
             __import__(module)
         except ImportError as error:

@@ -30,8 +30,7 @@ def windows(
     hop = int(hop_seconds * audio_metrics.SAMPLE_RATE_HZ)
     if samples.shape[0] < size:
         raise ValueError(
-            f"got {samples.shape[0]} samples, expected at least {size} "
-            f"({WINDOW_SECONDS:.0f} s); describe a longer sound"
+            f"got {samples.shape[0]} samples, expected at least {size} ({WINDOW_SECONDS:.0f} s); describe a longer sound"
         )
     return [samples[start : start + size] for start in range(0, samples.shape[0] - size + 1, hop)]
 

@@ -1,14 +1,19 @@
-"""95 % intervals of a share of takes, so that 30 takes are not read as 3000."""
+"""95 % intervals of shares, means and ratios, so that 30 takes are not read as 3000."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import scipy.stats
 
 Z_95 = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
+
+RESAMPLES = 2000
+"""Of a bootstrap."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,3 +73,69 @@ class Share:
 def share_of(outcomes: list[bool]) -> Share:
     """Counts a list of outcomes."""
     return Share(hits=sum(bool(outcome) for outcome in outcomes), trials=len(outcomes))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+    """Values that it comes from."""
+
+    def to_json(self) -> dict[str, object]:
+        """For a report."""
+        return {"value": round(self.value, 4), "interval_95": [round(self.low, 4), round(self.high, 4)], "count": self.count}
+
+    def to_text(self) -> str:
+        """`2.51 [2.40, 2.62]`."""
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def mean_of(values: Sequence[float]) -> Estimate:
+    """Mean with Student's interval; of one value the interval is the value itself.
+
+    Raises:
+      ValueError: if there is no value.
+    """
+    if not len(values):
+        raise ValueError("got no values, expected at least one to take a mean of; measure something first")
+    numbers = np.asarray(values, np.float64)
+    value = float(numbers.mean())
+    half = 0.0
+    if len(numbers) > 1:
+        half = float(scipy.stats.t.ppf(0.975, len(numbers) - 1) * numbers.std(ddof=1) / math.sqrt(len(numbers)))
+    return Estimate(value=value, low=value - half, high=value + half, count=len(numbers))
+
+
+def ratio_of(numerators: Sequence[float], denominators: Sequence[float], *, seed: int = 0) -> Estimate:
+    """Ratio of two means with a seeded percentile bootstrap; the two sets are drawn apart.
+
+    Raises:
+      ValueError: if one of them is empty, or the mean below is not above 0.
+    """
+    above, below = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    if not len(above) or not len(below) or not below.mean() > 0.0:
+        raise ValueError(
+            f"got {len(above)} values over {len(below)}, expected values in both and a mean below the line above 0"
+        )
+    random = np.random.default_rng(seed)
+    tops = above[random.integers(len(above), size=(RESAMPLES, len(above)))].mean(1)
+    bottoms = below[random.integers(len(below), size=(RESAMPLES, len(below)))].mean(1)
+    low, high = np.percentile(tops / np.maximum(bottoms, 1e-9), (2.5, 97.5))
+    return Estimate(value=float(above.mean() / below.mean()), low=float(low), high=float(high), count=len(above))
+
+
+def jackknife_of(value: float, without_one: Sequence[float]) -> Estimate:
+    """Interval of a figure from its values with one group left out each (Tukey's jackknife).
+
+    Args:
+      value: of all groups together.
+      without_one: the figure without each group; two or more.
+    """
+    left = np.asarray(without_one, np.float64)
+    groups = len(left)
+    spread = math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum())) if groups > 1 else 0.0
+    return Estimate(value=value, low=value - Z_95 * spread, high=value + Z_95 * spread, count=groups)

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from magenta_rt_py.train.evaluation import descriptor
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
 from magenta_rt_py.train.evaluation.renders import HELD_OUT_SEED, CodecLike, Sound, render_sounds, round_trip
+from magenta_rt_py.train.evaluation.units import cache_folder, source_hash
 
 ROUND_TRIP_LEVELS = (16, 4)
 """Levels of the codec round trips that the probe also learns from."""
@@ -33,6 +34,12 @@ class ProbeData:
     descriptors: Float[np.ndarray, "windows features"]
     genre_ids: np.ndarray
     """Index into the genres of each row."""
+    piece_ids: np.ndarray
+    """Number of the piece that each row is from."""
+    instruments: tuple[str, ...]
+    """Names that any piece's label has, sorted."""
+    playing: np.ndarray
+    """Bool [windows, instruments]: what plays in the row's piece, though not always in its window."""
 
 
 def _window_of(sound: Sound, index: int) -> Sound:
@@ -43,18 +50,17 @@ def _window_of(sound: Sound, index: int) -> Sound:
 
 def _describe_group(
     group: list[Sound], codec: CodecLike | None, first_index: int
-) -> tuple[list[np.ndarray], list[str]]:
-    """Descriptor rows of some pieces: all true windows, and one window through the codec.
+) -> list[tuple[Float[np.ndarray, " features"], Sound]]:
+    """Descriptor rows of some pieces, each with its piece: all true windows, and one window through the codec.
 
     Pieces that go through the codec take turns in the number of levels.
     """
-    rows, names = [], []
+    rows = []
     for sound in group:
         described = descriptor.describe_all(sound.samples, hop_seconds=descriptor.WINDOW_SECONDS)
-        rows.extend(described)
-        names.extend([sound.genre] * len(described))
+        rows.extend((row, sound) for row in described)
     if codec is None:
-        return rows, names
+        return rows
     for turn, levels in enumerate(ROUND_TRIP_LEVELS):
         share = [
             _window_of(sound, first_index + position)
@@ -62,9 +68,8 @@ def _describe_group(
             if position % (ROUND_TRIP_EVERY * len(ROUND_TRIP_LEVELS)) == ROUND_TRIP_EVERY * turn
         ]
         for sound in round_trip(codec, share, levels=levels) if share else []:
-            rows.append(descriptor.describe(sound.samples))
-            names.append(sound.genre)
-    return rows, names
+            rows.append((descriptor.describe(sound.samples), sound))
+    return rows
 
 
 def make_probe_data(
@@ -78,7 +83,7 @@ def make_probe_data(
 ) -> ProbeData:
     """Renders and describes the probe's training pieces (a few minutes on two cores)."""
     rows: list[np.ndarray] = []
-    names: list[str] = []
+    pieces: list[tuple[str, int, tuple[str, ...]]] = []
     group: list[Sound] = []
     total = pieces_per_genre * len(genres)
     sounds = render_sounds(
@@ -87,28 +92,21 @@ def make_probe_data(
     for done, sound in enumerate(sounds, start=1):
         group.append(sound)
         if len(group) == 16 or done == total:
-            new_rows, new_names = _describe_group(group, codec, done)
-            rows.extend(new_rows)
-            names.extend(new_names)
+            for row, piece in _describe_group(group, codec, done):
+                rows.append(row)
+                pieces.append((piece.genre, piece.seed, piece.instruments))
             group = []
             progress(f"probe: {done}/{total} pieces described")
-    ids = np.array([genres.index(name) for name in names])
-    return ProbeData(descriptors=np.stack(rows).astype(np.float32), genre_ids=ids)
-
-
-def cache_folder() -> pathlib.Path:
-    """The user's cache folder for this project (XDG_CACHE_HOME or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(pathlib.Path.home() / ".cache")
-    return pathlib.Path(base) / "magenta_rt_py" / "evaluation"
-
-
-def _source_hash(files: Iterable[pathlib.Path]) -> str:
-    """Hash over the contents of source files, in a fixed order."""
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    instruments = tuple(sorted({name for _, _, names in pieces for name in names}))
+    return ProbeData(
+        descriptors=np.stack(rows).astype(np.float32),
+        genre_ids=np.array([genres.index(genre) for genre, _, _ in pieces]),
+        piece_ids=np.array([seed for _, seed, _ in pieces]),
+        instruments=instruments,
+        playing=np.array([[name in names for name in instruments] for _, _, names in pieces], bool).reshape(
+            len(pieces), len(instruments)
+        ),
+    )
 
 
 def codec_fingerprint(codec: CodecLike | None) -> str:
@@ -144,8 +142,8 @@ def cached_probe_data(
     ]
     text = "|".join(
         [
-            _source_hash(studio_files),
-            _source_hash(own_files),
+            source_hash(studio_files),
+            source_hash(own_files),
             codec_fingerprint(codec),
             repr((genres, pieces_per_genre, seconds)),
         ]
@@ -153,7 +151,8 @@ def cached_probe_data(
     file = (folder or cache_folder()) / f"probe-{hashlib.sha256(text.encode()).hexdigest()[:20]}.npz"
     if file.exists():
         with np.load(file, allow_pickle=False) as stored:
-            return ProbeData(descriptors=stored["descriptors"], genre_ids=stored["genre_ids"])
+            names = tuple(str(name) for name in stored["instruments"])
+            return ProbeData(instruments=names, **{key: stored[key] for key in stored.files if key != "instruments"})
     data = make_probe_data(
         genres,
         codec,
@@ -164,6 +163,12 @@ def cached_probe_data(
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")
-    np.savez(unfinished, descriptors=data.descriptors, genre_ids=data.genre_ids)
+    arrays = {
+        "descriptors": data.descriptors,
+        "genre_ids": data.genre_ids,
+        "piece_ids": data.piece_ids,
+        "playing": data.playing,
+    }
+    np.savez(unfinished, instruments=np.array(data.instruments, str), **arrays)
     unfinished.replace(file)
     return data

@@ -40,6 +40,8 @@ class Sound:
     """The tempo asked for, or the tempo it was rendered at."""
     seed: int
     """Seed of the take or of the piece."""
+    instruments: tuple[str, ...] = ()
+    """Of a render: instruments and kit that play, by the studio's names."""
 
 
 @runtime_checkable
@@ -70,7 +72,14 @@ def _render(request: _Request) -> Sound:
     samples = np.zeros((size, 2), np.float32)
     made = np.asarray(piece.samples[:size], np.float32)
     samples[: len(made)] = made
-    return Sound(samples=samples, genre=request.genre, bpm=float(piece.label.bpm), seed=request.seed)
+    label = piece.label
+    return Sound(
+        samples=samples,
+        genre=request.genre,
+        bpm=float(label.bpm),
+        seed=request.seed,
+        instruments=tuple(label.instruments),
+    )
 
 
 def render_sounds(
@@ -109,6 +118,19 @@ def render_sounds(
     # Spawned, not forked: JAX's threads do not survive a fork.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(_render, requests)
+
+
+def noise_sounds(genres: Sequence[str], *, bpms: Sequence[float], seconds: float) -> list[Sound]:
+    """Pink noise, one sound a genre: what no judge should take for music."""
+    sounds = []
+    for number, (genre, bpm) in enumerate(zip(genres, bpms, strict=True)):
+        white = np.random.default_rng(number).standard_normal((int(seconds * SAMPLE_RATE_HZ), 2))
+        spectrum = np.fft.rfft(white, axis=0)
+        spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1.0))[:, None]
+        pink = np.fft.irfft(spectrum, len(white), axis=0)
+        samples = (0.1 * pink / pink.std()).astype(np.float32)
+        sounds.append(Sound(samples=samples, genre=genre, bpm=bpm, seed=number))
+    return sounds
 
 
 def round_trip(codec: CodecLike, sounds: Sequence[Sound], *, levels: int, batch: int = 8) -> list[Sound]:

@@ -72,3 +72,10 @@ def test_perplexity_of_used_and_dead_levels():
 def test_channels_must_agree():
     with pytest.raises(ValueError, match="same number of channels"):
         audio_metrics.mel_distance(_noise(0.1), _noise(0.1)[:, :1])
+
+
+@pytest.mark.parametrize(("window_samples", "bands"), [(512, 48), (2048, 128), (2048, 64), (1024, 40)])
+def test_mel_filters_are_those_of_librosa(window_samples, bands):
+    librosa = pytest.importorskip("librosa")
+    wanted = librosa.filters.mel(sr=48_000, n_fft=window_samples, n_mels=bands).T
+    np.testing.assert_allclose(audio_metrics.mel_filters(window_samples, bands), wanted, rtol=1e-4, atol=1e-9)

@@ -1,7 +1,9 @@
 """Intervals against values of the literature."""
 
+import numpy as np
 import pytest
 
+from magenta_rt_py.train.evaluation import intervals
 from magenta_rt_py.train.evaluation.intervals import Share, share_of
 
 
@@ -29,3 +31,30 @@ def test_share_of_counts_every_outcome():
 def test_nothing_counted_is_refused():
     with pytest.raises(ValueError, match="at least one trial"):
         share_of([])
+
+
+def test_mean_has_students_interval():
+    found = intervals.mean_of([1.0, 2.0, 3.0, 4.0])
+    # t(0.975, 3) = 3.1824; standard error sqrt(5/3)/2
+    assert found.value == 2.5
+    assert found.high - found.value == pytest.approx(3.1824 * (5 / 3) ** 0.5 / 2, rel=1e-4)
+    assert intervals.mean_of([7.0]).low == 7.0
+    with pytest.raises(ValueError, match="at least one"):
+        intervals.mean_of([])
+
+
+def test_ratio_is_seeded_and_covers_the_truth():
+    random = np.random.default_rng(1)
+    above, below = random.normal(3.0, 0.5, 40).tolist(), random.normal(2.0, 0.3, 40).tolist()
+    found = intervals.ratio_of(above, below)
+    assert found == intervals.ratio_of(above, below)
+    assert found.low < 1.5 < found.high and found.high - found.low < 0.3
+    with pytest.raises(ValueError, match="above 0"):
+        intervals.ratio_of([1.0], [0.0])
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    values = np.array([1.0, 4.0, 2.0, 6.0, 3.0])
+    without = [float(np.delete(values, index).mean()) for index in range(5)]
+    found = intervals.jackknife_of(float(values.mean()), without)
+    assert found.high - found.value == pytest.approx(1.96 * values.std(ddof=1) / 5**0.5, rel=1e-3)

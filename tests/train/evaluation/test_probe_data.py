@@ -33,6 +33,9 @@ def test_probe_data_holds_true_and_coded_windows(fake_studio):
     assert len(coded.descriptors) == 4 * 2 + 2
     assert codec.levels_seen == {16, 4}
     assert np.bincount(coded.genre_ids).tolist() == [5, 5]
+    assert coded.instruments == ("ambient horn", "techno horn")
+    assert coded.playing[:, 1].tolist() == (coded.genre_ids == 0).tolist()
+    assert len(set(coded.piece_ids.tolist())) == 4
 
 
 def test_cache_is_used_and_a_new_codec_makes_a_new_one(fake_studio, tmp_path, monkeypatch):
@@ -41,12 +44,12 @@ def test_cache_is_used_and_a_new_codec_makes_a_new_one(fake_studio, tmp_path, mo
     monkeypatch.setattr(probe_data, "make_probe_data", lambda *a, **k: made.append(1) or original(*a, **k))
 
     def data(codec):
-        return probe_data.cached_probe_data(
-            GENRES, codec, pieces_per_genre=1, seconds=10.0, folder=tmp_path, workers=1
-        ).descriptors
+        return probe_data.cached_probe_data(GENRES, codec, pieces_per_genre=1, seconds=10.0, folder=tmp_path, workers=1)
 
-    first = data(HalvingCodec())
-    np.testing.assert_array_equal(first, data(HalvingCodec()))
+    first, again = data(HalvingCodec()), data(HalvingCodec())
+    for name in ("descriptors", "genre_ids", "piece_ids", "playing"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert first.instruments == again.instruments
     assert len(made) == 1
     data(HalvingCodec(gain=0.9))
     assert len(made) == 2

@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.evaluation import audio_metrics
+from magenta_rt_py.train.studio.score import STEMS
 
 SAMPLES_A_SECOND = 48_000
 CURVE_HOP_SAMPLES = 240
@@ -61,7 +62,7 @@ class _CardAt(studio.StyleCard):
         return self.exact_beat_samples
 
 
-def render(genre: str, *, seed: int, bpm: float, seconds: float, stems: tuple[str, ...] = studio.score.STEMS) -> Render:
+def render(genre: str, *, seed: int, bpm: float, seconds: float, stems: tuple[str, ...] = STEMS) -> Render:
     """A true render at any tempo.
 
     Args:

@@ -71,15 +71,18 @@ class Played(NamedTuple):
 class OfflineBand:
     """A model that plays sessions."""
 
-    def __init__(self, bundle: Path | None, config: OfflineConfig | None = None) -> None:
+    def __init__(
+        self, bundle: Path | None, config: OfflineConfig | None = None, *, model: system.MusicModel | None = None
+    ) -> None:
         """Loads; compiling waits for the first session.
 
         Args:
           bundle: a directory; None is the starter.
           config: of the sessions.
+          model: a loaded bundle, used instead.
         """
         self.config = config or OfflineConfig()
-        self.model = system.load(bundle)
+        self.model = model or system.load(bundle)
         self.lm = LiveLM(self.model.models, lengths=(self.config.short_frames,))
         self._pasts: dict[tuple[Any, ...], tuple[Frame | None, ...]] = {}
 
