@@ -5,8 +5,14 @@
 #   make test    the test suite
 #
 #   make setup   an environment in .venv with all that tests and training need
-#   make check   lint and type check          make starter   train the bundled model again (hours; resumable)
+#   make check   lint and type check
 #   make bench   measure this machine         make clean     remove what make made, .venv included
+#
+#   make starter-cpu      train the bundled model again on two cores: 100 minutes, stopped at any moment it goes on
+#   make starter-status   what of that is done, and how long the rest will take
+#   make starter-carry    pack what a GPU machine without a network needs besides the checkout: out/carry
+#   make starter-gpu      train on one large GPU: two commands of under nine minutes. STEP=1 or STEP=2 runs one of
+#                         them and leaves in out/step-1 or out/step-2 what has to be taken along. Needs no make setup
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$python && break; done)
@@ -19,7 +25,7 @@ install = { test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/p
   || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test setup check starter bench clean
+.PHONY: help demo live test setup check starter starter-cpu starter-status starter-carry starter-gpu bench clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -42,8 +48,28 @@ check: $(VENV)/.installed-all
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-starter: $(VENV)/.installed-all
-	$(BIN)/python -m magenta_rt_py.train.starter
+starter: starter-cpu
+
+# The bundle is left in the user's cache; ARGS="--output DIR" puts it elsewhere, ARGS="--recipe smoke" only tries the chain.
+starter-cpu: $(VENV)/.installed-all
+	$(BIN)/python -m magenta_rt_py.train.starter all $(ARGS)
+
+starter-status: $(VENV)/.installed-all
+	$(BIN)/python -m magenta_rt_py.train.starter status $(ARGS)
+
+starter-carry: $(VENV)/.installed-all
+	$(BIN)/python -m magenta_rt_py.train.starter carry --out out/carry
+
+# Runs with the Python that is there (GPU_PYTHON), whose JAX knows the GPU. What was carried is used if it is in out/carry.
+GPU_PYTHON ?= python3
+starter-gpu:
+	@test ! -d out/carry/wheels -o -d out/carry/site || \
+	  $(GPU_PYTHON) -m pip install --quiet --no-index --no-deps --target out/carry/site out/carry/wheels/*.whl
+	@test -z "$(STEP)" -o "$(STEP)" = 1 -o "$(STEP)" = 2 || { echo "STEP is $(STEP); use 1, 2, or nothing for both"; exit 2; }
+	$(if $(wildcard out/carry/starter.sf3),MAGENTA_RT_PY_SOUNDFONT=$(CURDIR)/out/carry/starter.sf3 )\
+	PYTHONPATH=$(CURDIR):$(CURDIR)/out/carry/site$(if $(PYTHONPATH),:$(PYTHONPATH)) \
+	$(GPU_PYTHON) -m magenta_rt_py.train.starter gpu \
+	$(if $(STEP),--step $(STEP) --out out/step-$(STEP)) $(if $(filter 2,$(STEP)),--into out/step-1) $(ARGS)
 
 bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/stream.py

@@ -11,6 +11,10 @@ A shard is one `.npz` file (read without pickle) of pieces already turned into c
 | genre | [pieces] int | any label; only used to find a *wrong* style in evaluation |
 | style_audio_codes, style_text_codes | [..., 12] int16, optional | the same, quantised |
 | lengths | [pieces] int, optional | frames of a piece that count; the rest is padding |
+| section_frames | [pieces, sections] int, optional | frame at which each section begins, -1: no such section |
+| caption_sections | [pieces, captions] int, optional | the section that a caption is true of |
+
+A section is a stretch of a piece in one style; without the last two arrays every piece is one section.
 
 A crop is the context and the target of one training example. Missing context is -1 and has a clock of zeros.
 """
@@ -34,6 +38,9 @@ WINDOW_FRAMES = 250
 WINDOW_HOP_FRAMES = 50
 """Frames (2 s) between the beginnings of two style windows."""
 
+SECTION_SLACK_FRAMES = 25
+"""Frames (1 s) by which a style window may reach beyond the section it stands for."""
+
 Quantizer = Callable[[Float[np.ndarray, "n dim"]], Int[np.ndarray, "n style_levels"]]
 """Style embeddings -> style codes."""
 
@@ -55,10 +62,14 @@ class Ragged(NamedTuple):
         """Entry `entries[i]` of row `rows[i]`, [n, ...]."""
         return self.values[self.starts[rows] + entries]
 
+    def row(self, row: int) -> np.ndarray:
+        """All entries of one row."""
+        return self.values[self.starts[row] : self.starts[row] + self.counts[row]]
+
     def select(self, rows: Int[np.ndarray, " n"]) -> Ragged:
         """Only the given rows, without what lies between them."""
         counts = self.counts[rows]
-        parts = [self.values[self.starts[row] : self.starts[row] + self.counts[row]] for row in rows]
+        parts = [self.row(int(row)) for row in rows]
         values = np.concatenate(parts) if parts else self.values[:0]
         return Ragged(values=values, starts=np.cumsum(counts) - counts, counts=counts)
 
@@ -73,6 +84,8 @@ class TokenDataset(NamedTuple):
       audio_codes: style codes of each piece's 10 s windows.
       text_codes: style codes of each piece's captions.
       text_embeddings: embeddings of the captions, for blends of two.
+      sections: first frame of each section of a piece; one section, at 0, for most.
+      caption_sections: the section that each caption is true of.
     """
 
     codes: Ragged
@@ -81,6 +94,8 @@ class TokenDataset(NamedTuple):
     audio_codes: Ragged
     text_codes: Ragged
     text_embeddings: Ragged
+    sections: Ragged
+    caption_sections: Ragged
 
     @property
     def pieces(self) -> int:
@@ -101,6 +116,8 @@ class TokenDataset(NamedTuple):
             audio_codes=self.audio_codes.select(pieces),
             text_codes=self.text_codes.select(pieces),
             text_embeddings=self.text_embeddings.select(pieces),
+            sections=self.sections.select(pieces),
+            caption_sections=self.caption_sections.select(pieces),
         )
 
     def split(self, held_out: float = 0.05) -> tuple[TokenDataset, TokenDataset]:
@@ -140,6 +157,8 @@ def load_dataset(paths: Sequence[str | Path], *, quantize: Quantizer | None = No
         audio_codes=_end_to_end([shard["style_audio_codes"] for shard in shards]),
         text_codes=_end_to_end([shard["style_text_codes"] for shard in shards]),
         text_embeddings=_end_to_end([shard["style_text"] for shard in shards]),
+        sections=_without_padding([shard["section_frames"] for shard in shards]),
+        caption_sections=_end_to_end([shard["caption_sections"] for shard in shards]),
     )
 
 
@@ -164,6 +183,8 @@ def _read_shard(path: Path, quantize: Quantizer | None) -> dict[str, np.ndarray]
     shard.setdefault("genre", np.zeros(pieces, np.int32))
     shard.setdefault("lengths", np.full(pieces, frames))
     shard["lengths"] = shard["lengths"].astype(np.int64)
+    shard.setdefault("section_frames", np.zeros((pieces, 1), np.int32))
+    shard.setdefault("caption_sections", np.zeros(shard["style_text"].shape[:2], np.int8))
     for name in ("style_audio", "style_text"):
         if f"{name}_codes" not in shard:
             if quantize is None:
@@ -183,6 +204,13 @@ def _end_to_end(blocks: Sequence[np.ndarray]) -> Ragged:
     """Blocks [rows, entries, ...] of different widths as one ragged array."""
     counts = np.concatenate([np.full(len(block), block.shape[1], np.int64) for block in blocks])
     values = np.concatenate([block.reshape(-1, *block.shape[2:]) for block in blocks])
+    return Ragged(values=values, starts=np.cumsum(counts) - counts, counts=counts)
+
+
+def _without_padding(blocks: Sequence[np.ndarray]) -> Ragged:
+    """Blocks [rows, entries] as one ragged array of what is not negative."""
+    counts = np.concatenate([(block >= 0).sum(axis=1) for block in blocks]).astype(np.int64)
+    values = np.concatenate([block[block >= 0] for block in blocks]).astype(np.int64)
     return Ragged(values=values, starts=np.cumsum(counts) - counts, counts=counts)
 
 
@@ -210,6 +238,9 @@ class CropConfig:
     cold_start_probability: float = 0.2
     # Share of crops from a piece's first seconds, where the context is still filling up.
     growing_probability: float = 0.25
+    # Share of the crops from pieces with several sections whose target begins at the change, or less than half a
+    # target later: the moment at which a player has just turned to another style.
+    change_probability: float = 0.6
     # Share of crops whose past is hidden: half of them wholly, half up to a random frame.
     hidden_past_probability: float = 0.2
     # Share of crops that take the style of the audio around the target; the others take a caption's.
@@ -235,6 +266,7 @@ class CropConfig:
             self,
             cold_start_probability=0.0,
             growing_probability=0.0,
+            change_probability=0.0,
             hidden_past_probability=0.0,
             caption_blend_probability=0.0,
             style_dropout=0.0,
@@ -318,27 +350,45 @@ class CropSampler:
         kind = random.random(size)
         cold = kind < config.cold_start_probability
         early = kind < config.cold_start_probability + config.growing_probability
-        return pieces, np.where(cold, 0, np.where(early, growing, uniform))
+        starts = np.where(cold, 0, np.where(early, growing, uniform))
+        sections = self._dataset.sections
+        changing = (sections.counts[pieces] > 1) & (random.random(size) < config.change_probability)
+        # Any section but the first; where there is no other, this is not used.
+        entry = np.minimum(random.integers(1, np.maximum(sections.counts[pieces], 2)), sections.counts[pieces] - 1)
+        after = random.integers(0, max(config.target_frames // 2, 1), size)
+        return pieces, np.where(changing, np.minimum(sections.take(pieces, entry) + after, last), starts)
 
     def _draw_style(
         self, random: np.random.Generator, pieces: Int[np.ndarray, " batch"], starts: Int[np.ndarray, " batch"]
     ) -> Int[np.ndarray, "batch style_levels"]:
         """Style codes from audio or caption, sometimes blended, sometimes masked."""
-        config, dataset = self._config, self._dataset
-        from_audio = random.random(self._batch_size) < config.audio_style_probability
-        captions = dataset.text_codes.counts[pieces]
-        first, second = random.integers(0, captions), random.integers(0, captions)
-        blended = random.random(self._batch_size) < config.caption_blend_probability
-        dropped = random.random(self._batch_size) < config.style_dropout
+        config, dataset, size = self._config, self._dataset, self._batch_size
+        heard = target_sections(dataset, config.target_frames, pieces, starts)
+        from_audio = random.random(size) < config.audio_style_probability
+        first = self._draw_captions(random, pieces, np.where(heard.straddles, heard.first, heard.main))
+        second = self._draw_captions(random, pieces, np.where(heard.straddles, heard.last, heard.main))
+        blended = heard.straddles | (random.random(size) < config.caption_blend_probability)
+        dropped = random.random(size) < config.style_dropout
         text = dataset.text_codes.take(pieces, first)
-        blended &= ~from_audio
-        if self._quantize is not None and blended.any():
-            rows = pieces[blended]
-            both = [dataset.text_embeddings.take(rows, entry[blended]) for entry in (first, second)]
-            text[blended] = self._quantize(((both[0] + both[1]) / 2).astype(np.float32))
+        if self._quantize is None:
+            from_audio |= heard.straddles
+        elif (blended & ~from_audio).any():
+            rows = np.flatnonzero(blended & ~from_audio)
+            one, other = (dataset.text_embeddings.take(pieces[rows], entry[rows]) for entry in (first, second))
+            share = np.where(heard.straddles, heard.share_of_last, 0.5)[rows, None]
+            text[rows] = self._quantize(((1.0 - share) * one + share * other).astype(np.float32))
         audio = audio_style_codes(dataset, config, pieces, starts)
         style = np.where(from_audio[:, None], audio, text)[:, : config.style_levels]
         return np.where(dropped[:, None], MISSING, style).astype(np.int32)
+
+    def _draw_captions(
+        self, random: np.random.Generator, pieces: Int[np.ndarray, " batch"], sections: Int[np.ndarray, " batch"]
+    ) -> Int[np.ndarray, " batch"]:
+        """A random caption of one section of each piece."""
+        chosen = []
+        for piece, section in zip(pieces, sections, strict=True):
+            chosen.append(random.choice(captions_of_section(self._dataset, int(piece), int(section))))
+        return np.asarray(chosen, np.int64)
 
     def _augment(self, random: np.random.Generator, crops: Crops) -> Crops:
         """Foreign context, wrong codes, hidden past, dropped clock."""
@@ -415,18 +465,77 @@ def frame_clock(
     return features * known[:, None, None].astype(np.float32)
 
 
+class TargetSections(NamedTuple):
+    """Which sections of their pieces targets lie in.
+
+    Attributes:
+      first, last: sections of the target's first and last frame.
+      share_of_last: share of the target's frames in `last`; 1 where it is the only one.
+    """
+
+    first: Int[np.ndarray, " batch"]
+    last: Int[np.ndarray, " batch"]
+    share_of_last: Float[np.ndarray, " batch"]
+
+    @property
+    def main(self) -> Int[np.ndarray, " batch"]:
+        """The section that most of the target lies in (of the first and the last one)."""
+        return np.where(self.share_of_last >= 0.5, self.last, self.first)
+
+    @property
+    def straddles(self) -> Bool[np.ndarray, " batch"]:
+        """Whether the target is neither nearly all in one section nor nearly all in the other."""
+        return (self.share_of_last > 0.2) & (self.share_of_last < 0.8)
+
+
+def target_sections(
+    dataset: TokenDataset, frames: int, pieces: Int[np.ndarray, " batch"], starts: Int[np.ndarray, " batch"]
+) -> TargetSections:
+    """Where targets of `frames` frames that begin at `starts` lie in their pieces."""
+    begins = [dataset.sections.row(int(piece)) for piece in pieces]
+    first = np.array([np.searchsorted(row, start, side="right") - 1 for row, start in zip(begins, starts, strict=True)])
+    ends = starts + frames
+    last = np.array([np.searchsorted(row, end, side="left") - 1 for row, end in zip(begins, ends, strict=True)])
+    inside = np.minimum(ends - dataset.sections.take(pieces, last), frames)
+    return TargetSections(first=first, last=last, share_of_last=inside / frames)
+
+
+def captions_of_section(dataset: TokenDataset, piece: int, section: int) -> Int[np.ndarray, " n"]:
+    """Numbers of the captions that are true of a section; of the piece's captions where it has none of its own."""
+    own = np.flatnonzero(dataset.caption_sections.row(piece) == section)
+    return own if len(own) else np.arange(dataset.caption_sections.counts[piece])
+
+
 def audio_style_codes(
     dataset: TokenDataset,
     config: CropConfig,
     pieces: Int[np.ndarray, " batch"],
     starts: Int[np.ndarray, " batch"],
 ) -> Int[np.ndarray, "batch stored_levels"]:
-    """Style codes of the 10 s window whose middle lies nearest to the target's, inside the piece."""
+    """Style codes of the 10 s window whose middle lies nearest to the target's, inside the piece.
+
+    Where the target lies in one section, the window does too, if the section has room for one.
+    """
     middle = starts + config.target_frames / 2 - WINDOW_FRAMES / 2
     inside = np.maximum(dataset.codes.counts[pieces] - WINDOW_FRAMES, 0) // WINDOW_HOP_FRAMES
     last = np.minimum(inside, dataset.audio_codes.counts[pieces] - 1)
-    window = np.clip(np.round(middle / WINDOW_HOP_FRAMES).astype(np.int64), 0, last)
-    return dataset.audio_codes.take(pieces, window)
+    window = np.round(middle / WINDOW_HOP_FRAMES).astype(np.int64)
+    heard = target_sections(dataset, config.target_frames, pieces, starts)
+    begin, end = _section_span(dataset, pieces, heard.main)
+    earliest = -(-(begin - SECTION_SLACK_FRAMES) // WINDOW_HOP_FRAMES)
+    latest = (end + SECTION_SLACK_FRAMES - WINDOW_FRAMES) // WINDOW_HOP_FRAMES
+    confined = ~heard.straddles & (earliest <= latest)
+    window = np.where(confined, np.minimum(np.maximum(window, earliest), latest), window)
+    return dataset.audio_codes.take(pieces, np.clip(window, 0, last))
+
+
+def _section_span(
+    dataset: TokenDataset, pieces: Int[np.ndarray, " batch"], sections: Int[np.ndarray, " batch"]
+) -> tuple[Int[np.ndarray, " batch"], Int[np.ndarray, " batch"]]:
+    """First frame of sections, and the frame after their last."""
+    final = sections == dataset.sections.counts[pieces] - 1
+    following = dataset.sections.take(pieces, np.where(final, sections, sections + 1))
+    return dataset.sections.take(pieces, sections), np.where(final, dataset.codes.counts[pieces], following)
 
 
 def exchange_contexts(crops: Crops, chosen: Bool[np.ndarray, " batch"]) -> Crops:

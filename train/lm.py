@@ -25,9 +25,11 @@ from magenta_rt_py.train.data import (
     Quantizer,
     TokenDataset,
     audio_style_codes,
+    captions_of_section,
     cut_crops,
     hide_past,
     load_split,
+    target_sections,
 )
 from magenta_rt_py.train.history import HistoryConfig, spoil_history
 from magenta_rt_py.train.optim import muon, warmup_cosine
@@ -181,7 +183,9 @@ class LMEvaluation:
     input is spoilt, so a cost of 0 means that the input is not read:
     `nats_q` by level and `nats_mean` with everything given, `cold_nats_mean` without any past,
     `wrong_style_cost` and `cold_wrong_style_cost` (the style of a piece of another genre),
-    `shifted_clock_cost` and `caption_cost` (style from a caption instead of the target's audio).
+    `shifted_clock_cost` and `caption_cost` (style from a caption instead of the target's audio). Where held-out pieces
+    move from one style to another: `change_nats_mean` just after the change, `change_old_style_cost` with the style of
+    before it.
     """
 
     def __init__(
@@ -200,11 +204,17 @@ class LMEvaluation:
         }
         self._nats = jax.jit(lambda params, batch: -code_log_likelihood(params, config, batch, code_vectors)[0].mean((0, 1)))
 
-    def __call__(self, params: Any) -> dict[str, np.ndarray]:
+    def __call__(self, params: Any) -> dict[str, np.ndarray | np.floating]:
         """The numbers of the class's docstring for these parameters."""
         nats = {name: self._mean_nats(params, batch) for name, batch in self._batches.items()}
         true, cold = nats["true"], nats["cold"]
-        return {
+        change = {}
+        if "change" in nats:
+            change = {
+                "change_nats_mean": nats["change"].mean(),
+                "change_old_style_cost": (nats["change_old_style"] - nats["change"]).mean(),
+            }
+        return change | {
             "nats": true,
             "nats_mean": true.mean(),
             "cold_nats_mean": cold.mean(),
@@ -247,10 +257,11 @@ def _spoilt_crops(dataset: TokenDataset, config: LMConfig, training: LMTrainingC
     other = _pieces_of_other_genre(dataset, pieces)
     limit = np.maximum(dataset.codes.counts[other] - sizes.target_frames, 0)
     true, wrong = style_of(pieces, starts), style_of(other, np.minimum(starts, limit))
-    first_caption = np.zeros(count, np.int64)
-    caption = dataset.text_codes.take(pieces, first_caption)[:, : sizes.style_levels].astype(np.int32)
+    heard = target_sections(dataset, sizes.target_frames, pieces, starts).main
+    first_caption = [captions_of_section(dataset, int(piece), int(own))[0] for piece, own in zip(pieces, heard, strict=True)]
+    caption = dataset.text_codes.take(pieces, np.asarray(first_caption))[:, : sizes.style_levels].astype(np.int32)
     whole = np.full(count, sizes.context_frames)
-    return {
+    spoilt = {
         "true": cut(true),
         "wrong_style": cut(wrong),
         "caption": cut(caption),
@@ -258,6 +269,25 @@ def _spoilt_crops(dataset: TokenDataset, config: LMConfig, training: LMTrainingC
         "cold": hide_past(cut(true), whole),
         "cold_wrong_style": hide_past(cut(wrong), whole),
     }
+    return spoilt | _crops_at_changes(dataset, sizes, size)
+
+
+def _crops_at_changes(dataset: TokenDataset, sizes: CropConfig, count: int) -> dict[str, Crops]:
+    """Targets that begin where a piece moves to its second section: in the new style, and still in the old one."""
+    room = dataset.codes.counts >= sizes.target_frames
+    changing = np.flatnonzero((dataset.sections.counts > 1) & room)
+    if not len(changing):
+        return {}
+    pieces = np.resize(changing, count)
+    change = dataset.sections.take(pieces, np.ones(count, np.int64))
+    change = np.minimum(change, dataset.codes.counts[pieces] - sizes.target_frames)
+    before = np.maximum(change - sizes.target_frames, 0)
+
+    def cut(style_at: np.ndarray) -> Crops:
+        style = audio_style_codes(dataset, sizes, pieces, style_at)[:, : sizes.style_levels].astype(np.int32)
+        return cut_crops(dataset, sizes, pieces, change, style)
+
+    return {"change": cut(change), "change_old_style": cut(before)}
 
 
 def _pieces_of_other_genre(dataset: TokenDataset, pieces: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

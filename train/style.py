@@ -28,9 +28,20 @@ from magenta_rt_py.style.embedder import StyleModel, finish, scale_to_length, st
 from magenta_rt_py.style.text_tower import TextTower
 from magenta_rt_py.style.tokenizer import Tokenizer
 from magenta_rt_py.train import loop, optim
-from magenta_rt_py.train.style_data import StyleBatch, StyleDataset, StylePairs, StyleSampler, train_tokenizer
+from magenta_rt_py.train.style_augmentation import LogMelAugmentation
+from magenta_rt_py.train.style_data import (
+    StyleBatch,
+    StyleBatchConfig,
+    StyleDataset,
+    StylePairs,
+    StyleSampler,
+    train_tokenizer,
+)
+from magenta_rt_py.train.style_metrics import evaluate, retrieval_metrics, unit
 
 Tensors = dict[str, np.ndarray]
+
+_BATCHES, _AUGMENTATION = StyleBatchConfig(), LogMelAugmentation()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,7 +58,9 @@ class StyleTrainOptions:
     alignment_weight: float = 0.5  # pulls each pair together, so that the codes of both stand for nearby vectors
     initial_scale: float = 14.0  # logits = scale * cosine, learned
     max_scale: float = 40.0  # upper limit of the learned scale
-    gain_db: float = 6.0  # random gain of a clip, +- (as a shift of the log-mel)
+    composition_weight: float = 0.5  # pulls the blend of two words towards the caption that joins them
+    batches: StyleBatchConfig = _BATCHES  # what a batch is made of
+    augmentation: LogMelAugmentation = _AUGMENTATION  # gain, colour, noise, rooms: real recordings are not clean
     held_out_fraction: float = 0.08  # of the pieces, for the metrics
     max_steps: int | None = None  # stop here even if time is left; None is time only
     eval_every_seconds: float = 60.0  # between two evaluations
@@ -99,14 +112,17 @@ def make_loss(
         tower, variables = AudioTower(config), {"params": params["audio"]}
         hidden = tower.apply(variables, log_mels, kept, method="tokens")
         audio = _centred(tower.apply(variables, hidden, method="pool"))
-        text = _centred(TextTower(config).apply({"params": params["text"]}, batch.token_ids, batch.present))
+        text, blends = _texts_and_blends(params["text"], batch, config)
         scale = jnp.minimum(jnp.exp(params["scale"]), options.max_scale)
         parts = {
-            "contrastive": contrastive_loss(audio, text, scale, batch.not_negative),
+            "contrastive": contrastive_loss(audio, _half_replaced(text, blends), scale, batch.not_negative),
             "alignment": (1.0 - (audio * text).sum(-1)).mean(),
             "scale": scale,
         }
         total = parts["contrastive"] + options.alignment_weight * parts["alignment"]
+        if len(blends):
+            parts["composition"] = (1.0 - (blends * text[: len(blends)]).sum(-1)).mean()
+            total = total + options.composition_weight * parts["composition"]
         if options.caption_weight:
             logits = CaptionDecoder(config).apply({"params": params["decoder"]}, batch.token_ids, hidden)
             parts["caption"] = caption_loss(logits, batch.token_ids, batch.present)
@@ -120,6 +136,29 @@ def _centred(raw: Float[Array, "batch dim"]) -> Float[Array, "batch dim"]:
     """What `finish` does when the model is used, with the batch's mean in place of the data's."""
     unit = scale_to_length(raw, 1.0)
     return scale_to_length(unit - unit.mean(axis=0), 1.0)
+
+
+def _texts_and_blends(
+    params: Any, batch: StyleBatch, config: StyleConfig
+) -> tuple[Float[Array, "batch dim"], Float[Array, "composed dim"]]:
+    """Embeddings of the captions, and for the first rows the blend of the embeddings of the two words they join."""
+    tower = TextTower(config)
+    captions = scale_to_length(tower.apply({"params": params}, batch.token_ids, batch.present), 1.0)
+    mean = captions.mean(axis=0)
+    text = scale_to_length(captions - mean, 1.0)
+    composed, _, tokens = batch.part_ids.shape
+    if not composed:
+        return text, text[:0]
+    flat = batch.part_ids.reshape(-1, tokens), batch.part_present.reshape(-1, tokens)
+    words = scale_to_length(tower.apply({"params": params}, *flat), 1.0)
+    words = scale_to_length(words - mean, 1.0).reshape(composed, 2, -1)
+    return text, scale_to_length(words.sum(axis=1), 1.0)
+
+
+def _half_replaced(text: Float[Array, "batch dim"], blends: Float[Array, "composed dim"]) -> Float[Array, "batch dim"]:
+    """The captions' embeddings, every second of those that have a blend replaced by it: blends must find audio too."""
+    odd = (jnp.arange(len(blends)) % 2 == 1)[:, None]
+    return text.at[: len(blends)].set(jnp.where(odd, blends, text[: len(blends)])) if len(blends) else text
 
 
 def _random_patches(key: PRNGKeyArray, rows: int, config: StyleConfig, share: float) -> Int[Array, "rows kept"] | None:
@@ -182,7 +221,12 @@ def train_style(
     _check_same_run(directory, {"config": config.to_dict(), "seed": seed, "captioning": bool(options.caption_weight)})
     tokenizer = Tokenizer(_tokenizer_bytes(dataset, config, directory), config)
     sampler = StyleSampler(
-        dataset, tokenizer, held_out_fraction=options.held_out_fraction, gain_db=options.gain_db, seed=seed
+        dataset,
+        tokenizer,
+        held_out_fraction=options.held_out_fraction,
+        seed=seed,
+        batches=options.batches,
+        augment=options.augmentation,
     )
     towers = _Towers(config, sampler)
     params = _train_towers(towers, config, options, seconds_budget, directory, seed, log)
@@ -249,7 +293,7 @@ class _Towers:
     def centred_pairs(self, params: dict[str, Any], pairs: StylePairs) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of pairs, centred by the pairs' own means (an estimate, for metrics on the way)."""
         raw = self.audio(params, pairs.log_mels), self.text(params, pairs.captions)
-        audio, text = (np.asarray(finish(rows, _unit(rows).mean(axis=0), self._config)) for rows in raw)
+        audio, text = (np.asarray(finish(rows, unit(rows).mean(axis=0), self._config)) for rows in raw)
         return audio, text
 
     def finished_tensors(self, params: dict[str, Any], options: StyleTrainOptions, seed: int) -> Tensors:
@@ -257,7 +301,7 @@ class _Towers:
         config, rows = self._config, options.quantizer_vectors // 3
         audio = self.audio(params, self.sampler.training_log_mels(rows))
         text = self.text(params, self.sampler.training_captions(rows))
-        audio_mean, text_mean = _unit(audio).mean(axis=0), _unit(text).mean(axis=0)
+        audio_mean, text_mean = unit(audio).mean(axis=0), unit(text).mean(axis=0)
         embeddings = np.concatenate([finish(audio, audio_mean, config), finish(text, text_mean, config)])
         code_vectors = quantizer.kmeans(
             jnp.asarray(_with_blends(embeddings, rows, config, seed)),
@@ -284,60 +328,8 @@ def _with_blends(embeddings: np.ndarray, count: int, config: StyleConfig, seed: 
     share = random.uniform(0.2, 0.8, size=(count, 1)).astype(np.float32)
     blends = share * embeddings[first] + (1.0 - share) * embeddings[second]
     if config.normalize:
-        blends = _unit(blends) * np.float32(config.dim**0.5)
+        blends = unit(blends) * np.float32(config.dim**0.5)
     return np.concatenate([embeddings, blends]).astype(np.float32)
-
-
-def retrieval_metrics(
-    audio: Float[np.ndarray, "rows dim"], text: Float[np.ndarray, "rows dim"], labels: Int[np.ndarray, " rows"]
-) -> dict[str, float]:
-    """How well clips find captions.
-
-    Args:
-      audio: embeddings of clips.
-      text: row i is the embedding of a caption of clip i.
-      labels: genre (or piece) of each row.
-
-    Returns:
-      pair_cosine and wrong_cosine: mean cosine with the own caption and with captions of other labels;
-      top1: share of clips whose nearest caption has their label; chance: that share for a random caption.
-    """
-    cosine = _unit(audio) @ _unit(text).T
-    same = labels[:, None] == labels[None, :]
-    return {
-        "pair_cosine": float(np.diagonal(cosine).mean()),
-        "wrong_cosine": float(cosine[~same].mean()) if not same.all() else float("nan"),
-        "top1": float(np.take_along_axis(same, cosine.argmax(axis=1)[:, None], axis=1).mean()),
-        "chance": float(same.mean()),
-    }
-
-
-def evaluate(model: StyleModel, pairs: StylePairs, genre_names: Any = ()) -> dict[str, float]:
-    """Metrics of a finished model on held-out pairs.
-
-    Returns:
-      Those of `retrieval_metrics`; first_code_agreement, the share of pairs with the same code on level 0;
-      first_vector_cosine, the mean cosine of the two vectors those codes stand for;
-      quantized_cosine_6, the mean cosine of an audio embedding with its first 6 levels; and, with genre names,
-      genre_top1, the share of clips whose nearest genre name is right.
-    """
-    audio, text = model.embed_log_mels(pairs.log_mels), model.embed_text(pairs.captions)
-    audio_codes, text_codes = model.quantize(audio), model.quantize(text)
-    rebuilt = model.dequantize(audio_codes[:, : min(6, model.config.num_levels)])
-    first_audio, first_text = (_unit(model.dequantize(codes[:, :1])) for codes in (audio_codes, text_codes))
-    metrics = retrieval_metrics(audio, text, pairs.labels) | {
-        "first_code_agreement": float((audio_codes[:, 0] == text_codes[:, 0]).mean()),
-        "first_vector_cosine": float((first_audio * first_text).sum(axis=-1).mean()),
-        "quantized_cosine_6": float((_unit(audio) * _unit(rebuilt)).sum(axis=-1).mean()),
-    }
-    if genre_names:
-        nearest = (_unit(audio) @ _unit(model.embed_text(list(genre_names))).T).argmax(axis=1)
-        metrics["genre_top1"] = float((nearest == pairs.labels).mean())
-    return metrics
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(scale_to_length(vectors, 1.0))
 
 
 def _check_same_run(directory: Path, settings: dict[str, Any]) -> None:
@@ -354,7 +346,8 @@ def _check_same_run(directory: Path, settings: dict[str, Any]) -> None:
 def _tokenizer_bytes(dataset: StyleDataset, config: StyleConfig, directory: Path) -> bytes:
     path = directory / "tokenizer.model"
     if not path.exists():
-        captions = [text for texts in dataset.captions for text in texts]
+        words = [word for parts in dataset.parts for part in parts for word in part.words]
+        captions = [text for texts in dataset.captions for text in texts] + words
         _write_atomically(path, train_tokenizer([*captions, *dataset.genre_names], config))
     return path.read_bytes()
 

@@ -12,10 +12,12 @@ from magenta_rt_py.train.data import (
     CropConfig,
     CropSampler,
     audio_style_codes,
+    captions_of_section,
     cut_crops,
     exchange_contexts,
     hide_past,
     load_dataset,
+    target_sections,
 )
 
 FRAMES, LEVELS, DIM = 750, 4, 5
@@ -294,3 +296,74 @@ def test_a_batch_is_quick(dataset):
         times.append(time.process_time() - started)
     # About 5 ms without the tests' type checks; a loop over frames would take far longer.
     assert min(times) < 0.03
+
+
+@pytest.fixture(scope="module")
+def changing(tmp_path_factory):
+    """Two pieces of 750 frames; the second changes its style at frame 400. Captions 0 and 1 are the first style's."""
+    path = tmp_path_factory.mktemp("changing") / "shard.npz"
+    sections = np.array([[0, -1], [0, 400]])
+    captions = np.array([[0, 0, 0], [0, 0, 1]])
+    return load_dataset([write_shard(path, pieces=2, section_frames=sections, caption_sections=captions)])
+
+
+def test_a_shard_without_sections_is_one_section(dataset):
+    assert dataset.sections.counts.tolist() == [1] * 10 and (dataset.sections.values == 0).all()
+    heard = target_sections(dataset, 50, np.array([0, 3]), np.array([0, 700]))
+    assert (heard.main == 0).all() and not heard.straddles.any()
+
+
+def test_targets_know_their_sections(changing):
+    pieces, starts = np.array([0, 1, 1, 1, 1, 1]), np.array([380, 300, 355, 370, 395, 400])
+    heard = target_sections(changing, 50, pieces, starts)
+    np.testing.assert_allclose(heard.share_of_last, [1, 1, 0.1, 0.4, 0.9, 1])
+    assert heard.first.tolist() == [0, 0, 0, 0, 0, 1] and heard.last.tolist() == [0, 0, 1, 1, 1, 1]
+    assert heard.main.tolist() == [0, 0, 0, 0, 1, 1] and heard.straddles.tolist() == [False] * 3 + [True, False, False]
+    assert captions_of_section(changing, 1, 1).tolist() == [2] and captions_of_section(changing, 0, 1).tolist() == [0, 1, 2]
+
+
+def test_the_style_of_a_target_is_heard_where_its_section_is_pure(changing):
+    # Window w begins at frame 50 w. Unconfined, a target at 400 would hear window 6, which is half in the old style.
+    starts = np.array([400, 350, 375, 0, 700])
+    codes = audio_style_codes(changing, PLAIN, np.array([1, 1, 1, 1, 1]), starts)
+    assert codes[:, 0].tolist() == [8, 3, 6, 0, 10]
+    assert audio_style_codes(changing, PLAIN, np.array([0]), np.array([400]))[0, 0] == 6
+
+
+def test_captions_are_those_of_the_targets_section(changing):
+    config = dataclasses.replace(PLAIN, audio_style_probability=0.0)
+    crops = draw(changing, config, batches=16)
+    second, frame = crops.target_codes[:, 0, 1] == 1, crops.target_codes[:, 0, 0]
+    new = second & (frame >= 395)
+    assert new.any() and (crops.style_codes[new, 0] == 102).all()
+    old = second & (frame < 340)
+    assert old.any() and np.isin(crops.style_codes[old, 0], [100, 101]).all()
+    # Without a quantizer there is no blend of two captions: a target half in each style has the style of its audio.
+    half = second & (frame > 362) & (frame < 388)
+    assert half.any() and (crops.style_codes[half, 0] < 15).all()
+    assert set(crops.style_codes[~second, 0]) == {100, 101, 102}
+
+
+def test_captions_of_both_styles_are_blended_by_their_share(changing):
+    config = dataclasses.replace(PLAIN, audio_style_probability=0.0)
+    blended = []
+
+    def quantize(embeddings):
+        blended.extend(embeddings)
+        return np.full((len(embeddings), 12), 777)
+
+    crops = draw(changing, config, batches=40, quantize=quantize)
+    rows = np.flatnonzero(crops.style_codes[:, 0] == 777)
+    texts = changing.text_embeddings.row(1)
+    assert len(rows) == len(blended) > 0
+    for row, blend in zip(rows, blended, strict=True):
+        share = (crops.target_codes[row, 0, 0] + 50 - 400) / 50
+        errors = [np.abs((1 - share) * text + share * texts[2] - blend).max() for text in texts[:2]]
+        assert min(errors) < 1e-5
+
+
+def test_changes_of_style_are_drawn_as_often_as_asked(changing):
+    crops = draw(changing, dataclasses.replace(PLAIN, change_probability=0.6), batches=40)
+    second, frame = crops.target_codes[:, 0, 1] == 1, crops.target_codes[:, 0, 0]
+    share = np.mean((frame >= 400) & (frame < 425) & second) / np.mean(second)
+    assert share == pytest.approx(0.6 + 0.4 * 25 / 701, abs=0.06)

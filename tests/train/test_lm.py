@@ -1,5 +1,7 @@
 """The language model's training: the loss starts at the unigram, falls, and the evaluation sees what is read."""
 
+import tempfile
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from magenta_rt_py.train.data import CropSampler, load_dataset
 from magenta_rt_py.train.lm import (
     LMEvaluation,
     LMTrainingConfig,
+    _crops_at_changes,
     crop_config,
     initial_params,
     make_batch,
@@ -148,3 +151,53 @@ def test_finetuning_starts_from_the_given_weights(shard, trained):
     params = initial_params(CONFIG, load_dataset([shard]), initial=flat)
     np.testing.assert_array_equal(lm.flatten(params)["token_embedder/special"], flat["token_embedder/special"])
     assert not jnp.allclose(params["token_embedder"]["special"], 0)
+
+
+def test_changes_of_style_are_judged_apart(shard, vectors, tmp_path):
+    with np.load(shard) as file:
+        arrays = {name: file[name] for name in file.files}
+    # Every piece turns into the other genre's loop half way, at frame 150; its windows of style do too.
+    half = FRAMES // 2
+    arrays["codes"][:, half:] = np.roll(arrays["codes"], 1, axis=0)[:, half:]
+    arrays["style_audio_codes"] = np.concatenate(
+        [
+            np.repeat(block[:, :1], 3, axis=1)
+            for block in (arrays["style_audio_codes"], np.roll(arrays["style_audio_codes"], 1, axis=0))
+        ],
+        axis=1,
+    )
+    arrays["style_audio"] = np.zeros((PIECES, 6, 5), np.float32)
+    arrays["section_frames"] = np.tile([0, half], (PIECES, 1))
+    path = tmp_path / "changing.npz"
+    np.savez(path, **arrays)
+    dataset = load_dataset([path])
+    params = initial_params(CONFIG, dataset)
+    code_vectors = normalise_code_vectors(*vectors, CONFIG)
+    numbers = LMEvaluation(dataset, CONFIG, TRAINING, code_vectors)(params)
+    assert {"change_nats_mean", "change_old_style_cost"} <= numbers.keys()
+    assert abs(numbers["change_old_style_cost"]) < 0.05  # nothing is learnt yet
+    plain = LMEvaluation(load_dataset([shard]), CONFIG, TRAINING, code_vectors)(params)
+    assert "change_nats_mean" not in plain
+
+
+def test_crops_at_a_change_begin_there_in_the_new_and_in_the_old_style():
+    codes = np.zeros((1, 600, 3), np.int16)
+    codes[0, :, 0] = np.arange(600) // 20
+    windows = np.arange(12, dtype=np.int16)[None, :, None].repeat(2, axis=2)
+    shard = {
+        "codes": codes,
+        "frames_per_beat": np.array([6]),
+        "style_audio": np.zeros((1, 12, 5), np.float32),
+        "style_text": np.zeros((1, 2, 5), np.float32),
+        "style_audio_codes": windows,
+        "style_text_codes": np.zeros((1, 2, 2), np.int16),
+        "section_frames": np.array([[0, 320]]),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(f"{folder}/shard.npz", **shard)
+        crops = _crops_at_changes(load_dataset([f"{folder}/shard.npz"]), crop_config(CONFIG).plain(), 2)
+    assert (crops["change"].target_codes[:, 0, 0] == 16).all() and (
+        crops["change_old_style"].target_codes[:, 0, 0] == 16
+    ).all()
+    assert (crops["change"].style_codes == 6).all()  # the window of 300..550, and not the nearer one of 200..450
+    assert (crops["change_old_style"].style_codes <= 1).all()

@@ -20,7 +20,8 @@ from magenta_rt_py.train.style import (
     retrieval_metrics,
     train_style,
 )
-from magenta_rt_py.train.style_data import StyleDataset, StyleSampler
+from magenta_rt_py.train.style_data import Part, StyleBatchConfig, StyleDataset, StyleSampler
+from magenta_rt_py.train.style_metrics import part_metrics
 
 CONFIG = presets.tiny()
 TONES_HZ = {"low hum": 120.0, "warm cello": 400.0, "bright flute": 1500.0, "shrill whistle": 5000.0}
@@ -157,7 +158,7 @@ def test_retrieval_metrics_of_perfect_and_of_wrong_pairs():
 @pytest.fixture
 def sampler(dataset, trained):
     tokenizer = Tokenizer(trained[2], CONFIG)
-    return StyleSampler(dataset, tokenizer, held_out_fraction=0.2, gain_db=0.0, seed=0)
+    return StyleSampler(dataset, tokenizer, held_out_fraction=0.2, seed=0)
 
 
 def test_batches_repeat_by_step_and_never_hold_held_out_pieces(sampler, dataset):
@@ -192,8 +193,96 @@ def test_shards_are_as_good_as_one_array(dataset):
         ({"piece_of_window": np.full(80, 40)}, "must name pieces 0..39"),
         ({"genre": np.zeros(3, int)}, "3 genre labels for 40 pieces"),
         ({"captions": [[" "]] * 40}, "40 pieces have no caption"),
+        ({"parts": [(Part("genre a", ("a",)),)] * 3}, "3 lists of parts for 40 pieces"),
+        ({"parts": [()] * 40}, "has no parts"),
     ],
 )
 def test_data_that_does_not_fit_together_is_refused(dataset, change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(dataset, **change)
+
+
+def with_parts(dataset: StyleDataset) -> StyleDataset:
+    """The tones with a genre and, for every second piece, an instrument; the others have one part only."""
+    parts = []
+    for piece, texts in enumerate(dataset.captions):
+        genre = (Part(f"genre {texts[0]}", (texts[0], f"{texts[0]} tone")),)
+        parts.append((*genre, Part("instrument oboe", ("oboe",))) if piece % 2 == 0 else genre)
+    return dataclasses.replace(dataset, parts=parts)
+
+
+@pytest.fixture
+def part_sampler(dataset, trained):
+    tokenizer = Tokenizer(trained[2], CONFIG)
+    batches = StyleBatchConfig(composed_share=0.5, single_share=0.25, same_genre_share=0.0)
+    return StyleSampler(with_parts(dataset), tokenizer, held_out_fraction=0.2, seed=0, batches=batches)
+
+
+def test_composed_captions_join_the_words_that_are_said_alone(part_sampler):
+    decode = part_sampler.tokenizer.decode
+    batch = part_sampler.batch(16, 0)
+    assert batch.part_ids.shape[:2] == (8, 2)
+    seen = set()
+    for ids, pair in zip(batch.token_ids[:8], batch.part_ids, strict=True):
+        words = [decode(row.tolist()) for row in pair]
+        assert all(word in decode(ids.tolist()) for word in words), words
+        seen |= set(words)
+    assert "oboe" in seen
+    singles = {decode(ids.tolist()) for ids in batch.token_ids[8:12]}
+    assert singles <= {"oboe", *TONES_HZ, *(f"{name} tone" for name in TONES_HZ)}
+
+
+def test_a_claim_that_is_true_of_a_clip_is_no_negative_for_it(part_sampler):
+    pieces = np.array([0, 1, 2, 10])  # two hums with and one without an oboe, a cello with one
+    claims = [frozenset({"instrument oboe"}), frozenset({"genre low hum", "instrument oboe"}), frozenset(), frozenset()]
+    mask = part_sampler._not_negative(pieces, ["oboe", "low hum with oboe", "x", "y"], claims)
+    np.testing.assert_array_equal(mask[:, 0], [True, False, True, True])
+    np.testing.assert_array_equal(mask[:, 1], [True, True, True, False])  # row 1 is the piece that was drawn for it
+
+
+def test_batches_hold_several_pieces_of_a_genre(dataset, trained):
+    tokenizer = Tokenizer(trained[2], CONFIG)
+    batches = StyleBatchConfig(same_genre_share=1.0, same_genre_pieces=4)
+    sampler = StyleSampler(dataset, tokenizer, held_out_fraction=0.2, seed=0, batches=batches)
+    pieces = sampler._draw_pieces(8, np.random.default_rng(0))
+    assert np.sort(np.unique(dataset.genre[pieces], return_counts=True)[1]).sum() == 8
+    assert len(np.unique(dataset.genre[pieces])) <= 2 and not set(pieces) & set(sampler.held_out_pieces)
+
+
+def test_a_caption_keeps_at_least_a_word(sampler):
+    random = np.random.default_rng(0)
+    texts = [sampler._lose_words("bright flute in the dark", random) for _ in range(300)]
+    assert min(len(text.split()) for text in texts) >= 1
+    assert 0.1 < np.mean([text != "bright flute in the dark" for text in texts]) < 0.35
+
+
+def test_blends_are_pulled_towards_what_both_words_mean(dataset, tmp_path):
+    options = dataclasses.replace(OPTIONS, max_steps=60, caption_weight=0.0)
+    directory = tmp_path / "style"
+    train_style(with_parts(dataset), CONFIG, seconds_budget=600.0, directory=directory, log=None, options=options)
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["composition"] for line in lines if "composition" in line]
+    assert losses[-1] < 0.6 * losses[0] + 0.05
+    result = json.loads((directory / "result.json").read_text())
+    assert result["instrument_precision"] == 1.0  # there is one instrument
+
+
+def test_composition_rank_is_one_where_blends_equal_joined_captions():
+    class Words:
+        """Embeds a text as the sum of its words' own axes."""
+
+        def embed_text(self, texts):
+            axes = {word: np.eye(8, dtype=np.float32)[n] for n, word in enumerate(("techno", "jazz", "flute", "oboe"))}
+            return np.stack([sum(axes[word] for word in text.split()) for text in texts])
+
+    parts = [
+        tuple(Part(f"{kind} {word}", (word,)) for kind, word in (("genre", genre), ("instrument", instrument)))
+        for genre in ("techno", "jazz")
+        for instrument in ("flute", "oboe")
+    ]
+    audio = Words().embed_text([f"{one.words[0]} {two.words[0]}" for one, two in parts])
+    metrics = part_metrics(Words(), audio, parts)
+    assert metrics["composition_top1"] == 1.0 and metrics["composition_pairs"] == 4.0
+    assert metrics["instrument_precision"] == 1.0 and metrics["instrument_chance"] == 0.5
+    wrong = part_metrics(Words(), np.roll(audio, 1, axis=0), parts)
+    assert wrong["instrument_precision"] < 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from magenta_rt_py.lm.refinement import RefinementConfig
 from magenta_rt_py.style.config import StyleConfig
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.starter.recipe import StarterRecipe
+from magenta_rt_py.train.starter.record import amounts, losses, machine_state, minutes_by_stage, source_state
 
 DEFAULTS = {"temperature": 1.1, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
 """Knobs the starter plays best with (docs/benchmarks.md, steering)."""
@@ -47,7 +47,7 @@ class Part:
 
 
 def write_bundle(output: Path, parts: dict[str, Part], recipe: StarterRecipe, directory: Path) -> Path:
-    """Writes the bundle; `directory` holds the metrics of the training runs."""
+    """Writes the bundle; `directory` holds the metrics and times of the training runs."""
     record: dict[str, Any] = {
         "name": "starter",
         "defaults": DEFAULTS,
@@ -56,7 +56,11 @@ def write_bundle(output: Path, parts: dict[str, Part], recipe: StarterRecipe, di
         "genres": list(studio.STARTER_GENRES),
         "tempos_bpm": sorted({round(1500 / beat, 1) for genre in studio.STARTER_GENRES
                               for beat in studio.GENRES[genre].frames_per_beat}),
-        "training": {name: last_metrics(directory / name) for name in parts},
+        "training": {name: losses(directory, name) for name in parts},
+        "amounts": amounts(recipe, directory),
+        "minutes": minutes_by_stage(directory),
+        "source": source_state(),
+        "machine": machine_state(),
     }  # fmt: skip
     return save_bundle(
         output,
@@ -64,10 +68,3 @@ def write_bundle(output: Path, parts: dict[str, Part], recipe: StarterRecipe, di
         record=record,
         storage={key: form for key, form in STORAGE.items() if key.split("/")[0] in parts},
     )
-
-
-def last_metrics(directory: Path) -> dict[str, Any]:
-    """The last line of a run's metrics; empty if it kept none."""
-    path = directory / "metrics.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return json.loads(lines[-1]) if lines else {}
