@@ -29,6 +29,8 @@ FRONT_SHARE = 0.65  # .. in so many of the captions that name one
 BARE_ARTICLE = re.compile(r"\ba (?=[aeio8]|u(?!k|ni)|r&b|rnb|fm\b)")  # "a upbeat", "a 8-bit", but "a uk garage"
 DATED = re.compile(r"\d|ies\b|old|classic|modern|century|early|victorian")  # words that say when
 TEMPLATES: dict[str, Groups] = {"full": FULL, "solo": SOLO, "stem": STEM}
+HALVED = ("drum and bass", "trap")  # genres whose drums are twice as fast as their beat is labelled ..
+HALVED_BELOW_BPM = 100.0  # .. at tempos below this; in a transition they may be at another
 VOICES = ("choir", "oohs")  # instruments that sing
 
 
@@ -151,9 +153,9 @@ def _without(card: StyleCard, rng: np.random.Generator, stems: tuple[str, ...]) 
 
 
 def _felt_bpm(card: StyleCard) -> float:
-    """The tempo a listener would name: drum and bass, and trap if it counts slowly, are labelled at half of it."""
-    halved = card.genre == "drum and bass" or (card.genre == "trap" and card.bpm < 100)
-    return card.bpm * (2 if halved else 1)
+    """The tempo a listener would name: drum and bass and trap that count slowly are labelled at half of it."""
+    is_halved = card.genre in HALVED and card.bpm < HALVED_BELOW_BPM
+    return card.bpm * (2 if is_halved else 1)
 
 
 def _scale_word(scale: tuple[tuple[float, tuple[str, ...]], ...], value: float) -> tuple[str, ...]:

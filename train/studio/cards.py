@@ -63,7 +63,7 @@ def sample_card(seed: int, *, genre: str, seconds: float = 30.0, kind: str = "fu
         comp_turn=choose(rng, TURNS),
         lead_figure=_figure(rng, spec.lead_figures),
         melody=choose(rng, tuple(MELODY_FORMS)),
-        motif_bars=1 if frames_per_beat >= SHORT_MOTIF_FRAMES or rng.random() < 0.4 else 2,
+        motif_bars=1 if frames_per_beat >= SHORT_MOTIF_FRAMES or rng.random() < 0.6 else 2,
         mood=choose(rng, spec.moods),
         brightness=round(float(rng.uniform(low, high)) * BRIGHTNESS_STEPS) / BRIGHTNESS_STEPS,
         density=variant / (len(spec.drums) - 1) if len(spec.drums) > 1 else 0.5,

@@ -13,7 +13,7 @@ SWING = {  # share of a sixteenth by which every second sixteenth is late
     "boom bap": 0.12,
     "uk garage": 0.12,
     "trip hop": 0.08,
-    "neo soul": 0.1,
+    "r&b": 0.08,
     "funk": 0.06,
     "soul": 0.06,
 }

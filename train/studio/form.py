@@ -62,11 +62,13 @@ FORMS: dict[str, tuple[tuple[str, int], ...]] = {
     "short drop": (("full", 6), ("build", 2), ("full", 8)),
 }
 
-FAMILIES: dict[str, tuple[str, ...]] = {  # the forms that a kind of music draws from
-    "dance": ("steady", "steady", "steady long", "club", "drop", "short drop", "short drop", "layers", "opening"),
-    "band": ("steady", "steady", "song", "song", "bridge", "opening", "rest", "layers"),
-    "loop": ("steady", "steady", "steady long", "layers", "opening", "bridge"),
-    "still": ("steady", "steady long", "opening", "layers"),
+# The forms that a kind of music draws from. Half of the pieces stay as they are for eight bars: repetition is the first
+# thing that a small model can learn of form.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "dance": (*("steady long",) * 5, "steady", "steady", "club", "drop", "short drop", "short drop", "layers", "opening"),
+    "band": (*("steady long",) * 4, "steady", "steady", "song", "song", "bridge", "opening", "rest", "layers"),
+    "loop": (*("steady long",) * 4, "steady", "steady", "layers", "opening", "bridge"),
+    "still": (*("steady long",) * 3, "steady", "opening", "layers"),
 }
 FAMILY_OF = {  # where kick, ducking and cymbals mislead; others are told apart by those
     "drum and bass": "dance",

@@ -34,7 +34,7 @@ CHANGES = (
     ("tom", 13 / 16, "x"),
 )
 NEWCOMERS = {"open", "rim", "tom"}  # voices that a change may bring in; others only where the groove has them
-CHANGED_BARS = ((3,), (1, 3), (1, 3), (2, 3))  # of a phrase; a piece draws one of these
+CHANGED_BARS = ((3,), (3,), (1, 3), (2, 3))  # of a phrase; a piece draws one of these
 
 
 def write_drums(card: StyleCard, sections: list[Section]) -> tuple[Hit, ...]:

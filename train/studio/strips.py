@@ -41,11 +41,7 @@ STRIPS = {
 CHORUSED = {  # stems that go through a chorus, by genre
     "synthwave": ("comp", "pad"),
     "lofi hip hop": ("comp",),
-    "city pop": ("comp", "pad"),
-    "new wave": ("comp", "pad"),
-    "shoegaze": ("comp", "pad"),
-    "dream pop": ("comp", "pad", "lead"),
-    "vaporwave": ("comp", "pad", "lead"),
+    "pop": ("comp", "pad"),
     "reggae": ("comp",),
     "drum and bass": ("pad",),
     "trance": ("pad",),

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from magenta_rt_py.train.studio import feel, form, strips
 from magenta_rt_py.train.studio.cards import sample_card
 from magenta_rt_py.train.studio.form import FAMILIES, FORMS, PARTS, RISE_BARS, SILENT, arrange, family, forms_of
 from magenta_rt_py.train.studio.genres import GENRES
@@ -17,6 +18,11 @@ def cases(genre):
     """Cards and their sections."""
     cards = [sample_card(seed, genre=genre) for seed in range(8)]
     return [(card, arrange(card, generator(card.seed, f"sections {genre}"))) for card in cards]
+
+
+def test_tables_by_genre_name_genres_that_there_are():
+    for table in (form.FAMILY_OF, feel.SWING, strips.CHORUSED, strips.WIDTHS):
+        assert set(table) <= set(GENRES)
 
 
 @pytest.mark.parametrize("genre", GENRES)
