@@ -1,6 +1,6 @@
 """What a style model has learnt: clips find captions, words find clips, blends of words mean both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,16 +61,17 @@ def evaluate(model: StyleModel, pairs: StylePairs, genre_names: Any = ()) -> dic
         nearest = (unit(audio) @ unit(model.embed_text(list(genre_names))).T).argmax(axis=1)
         metrics["genre_top1"] = float((nearest == pairs.labels).mean())
     if any(pairs.parts):
-        metrics |= part_metrics(model, audio, pairs.parts)
+        metrics |= part_metrics(model.embed_text, audio, pairs.parts)
     return metrics
 
 
 def part_metrics(
-    model: StyleModel, audio: Float[np.ndarray, "rows dim"], parts: Sequence[tuple[Part, ...]]
+    embed_text: Callable[[Sequence[str]], Any], audio: Float[np.ndarray, "rows dim"], parts: Sequence[tuple[Part, ...]]
 ) -> dict[str, float]:
     """How well single words find clips, and whether a blend of two is what both words together mean.
 
     Args:
+      embed_text: texts -> embeddings [texts, dim].
       audio: embeddings of clips.
       parts: what is true of each clip.
 
@@ -86,7 +87,7 @@ def part_metrics(
     instruments = sorted(tag for tag in words if tag.startswith("instrument "))
     if not instruments:
         return {}
-    embedding = dict(zip(words, unit(model.embed_text(list(words.values()))), strict=True))
+    embedding = dict(zip(words, unit(embed_text(list(words.values()))), strict=True))
     cosine = unit(audio) @ np.stack([embedding[tag] for tag in instruments]).T
     hits, chances = [], []
     for row, own in zip(cosine, parts, strict=True):
@@ -100,7 +101,7 @@ def part_metrics(
     pairs = [(g, i) for g in genres for i in instruments if any(g in own and i in own for own in tags)]
     if len(pairs) < 2:
         return metrics
-    joined = unit(model.embed_text([f"{words[genre]} {words[instrument]}" for genre, instrument in pairs]))
+    joined = unit(embed_text([f"{words[genre]} {words[instrument]}" for genre, instrument in pairs]))
     blends = unit(np.stack([embedding[genre] + embedding[instrument] for genre, instrument in pairs]))
     scores = blends @ joined.T
     ranks = 1 + (scores > np.diagonal(scores)[:, None]).sum(axis=1)

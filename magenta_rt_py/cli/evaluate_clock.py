@@ -74,12 +74,12 @@ class DriftingClock:
         jitter = np.random.default_rng(seed).normal(0.0, jitter_seconds, len(pulses))
         self.pulse_seconds = np.maximum.accumulate(np.maximum(true_times + jitter, 0.0))
 
-    def beats(self, seconds: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
+    def beats(self, seconds: Float[np.ndarray, "*times"] | float) -> Float[np.ndarray, "*times"] | float:
         """Its position at times."""
         turn = 2.0 * np.pi / DRIFT_PERIOD_SECONDS
         return self._rate * (seconds + DRIFT * (1.0 - np.cos(turn * np.asarray(seconds))) / turn)
 
-    def beat_seconds(self, seconds: Float[np.ndarray, "times"]) -> Float[np.ndarray, "times"]:
+    def beat_seconds(self, seconds: Float[np.ndarray, "*times"] | float) -> Float[np.ndarray, "*times"] | float:
         """Length of a beat at times."""
         turn = 2.0 * np.pi / DRIFT_PERIOD_SECONDS
         return 1.0 / (self._rate * (1.0 + DRIFT * np.sin(turn * np.asarray(seconds))))

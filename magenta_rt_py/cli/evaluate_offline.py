@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from magenta_rt_py.generators import performance, system
 from magenta_rt_py.generators.live_lm import LiveLM, preroll
@@ -59,11 +59,11 @@ class Played(NamedTuple):
     moved_at: tuple[int, ...]
     """Stream sample that was heard when each move was made."""
 
-    def beats(self, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
+    def beats(self, places: Num[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
         """The transport's position at samples of the sound."""
         return self.transport.beats((np.asarray(places) + STREAM_START) / FRAME_SAMPLES)
 
-    def seconds(self, places: Float[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
+    def seconds(self, places: Num[np.ndarray, "places"]) -> Float[np.ndarray, "places"]:
         """When samples of the sound are heard, by the virtual clock."""
         return self.first_heard_seconds + np.asarray(places) / SAMPLES_A_SECOND
 

@@ -50,7 +50,9 @@ def _count(receive: Callable[[], Awaitable[Any]], config: UploadConfig) -> Calla
 
     async def counted() -> Any:
         nonlocal taken
-        message = await asyncio.wait_for(receive(), config.silent_seconds)
+        # Not wait_for: in Python 3.11 it may swallow the end of the whole body's time (its own task ends just then).
+        async with asyncio.timeout(config.silent_seconds):
+            message = await receive()
         if message["type"] == "http.disconnect":
             raise HTTPException(400, "the upload broke off")
         taken += len(message.get("body", b""))

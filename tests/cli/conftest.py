@@ -6,6 +6,15 @@ import pytest
 from magenta_rt_py import audio
 from magenta_rt_py.cli import main
 from magenta_rt_py.generators.tiny import save_tiny_bundle
+from magenta_rt_py.io import priority
+from magenta_rt_py.serve import spent_memory
+
+
+@pytest.fixture(autouse=True)
+def unchanged_process(monkeypatch):
+    """Commands that play live ask for priority and for few pools of memory: the process of the tests stays as it is."""
+    monkeypatch.setattr(priority, "raise_priority", lambda: None)
+    monkeypatch.setattr(spent_memory, "keep_few_pools", lambda: True)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,8 @@ def test_before_a_shorter_sound_there_is_nothing(models, samples):
     known = min(250, samples // FRAME)
     assert len(past) == 250 and past[: 250 - known] == (None,) * (250 - known)
     whole = models.codec.encode(sound[None])[0, -known:, : models.lm_config.num_levels]
-    assert np.mean(codes_of(past) == whole) > 0.99
+    # Other compiled lengths round otherwise: now and then two code vectors are equally near.
+    assert np.sum(codes_of(past) != whole) <= max(1, 0.01 * whole.size)
 
 
 def test_any_rate_and_channels(models):

@@ -10,7 +10,7 @@ from magenta_rt_py.errors import CheckpointError
 from magenta_rt_py.style import config as presets
 from magenta_rt_py.style.embedder import StyleModel
 from magenta_rt_py.style.spectrogram import log_mel
-from magenta_rt_py.style.tokenizer import Tokenizer
+from magenta_rt_py.style.tokenizer import PAD_ID, Tokenizer
 from magenta_rt_py.train.style import (
     StyleTrainOptions,
     caption_loss,
@@ -222,12 +222,15 @@ def test_composed_captions_join_the_words_that_are_said_alone(part_sampler):
     decode = part_sampler.tokenizer.decode
     batch = part_sampler.batch(16, 0)
     assert batch.part_ids.shape[:2] == (8, 2)
-    seen = set()
+    seen, whole = set(), 0
     for ids, pair in zip(batch.token_ids[:8], batch.part_ids, strict=True):
         words = [decode(row.tolist()) for row in pair]
-        assert all(word in decode(ids.tolist()) for word in words), words
+        is_cut = ids[-1] != PAD_ID  # the tiny model reads 16 tokens; each row is read from its first word on all the same
+        assert is_cut or all(word in decode(ids.tolist()) for word in words), words
+        assert any(word in decode(ids.tolist()) for word in words), words
         seen |= set(words)
-    assert "oboe" in seen
+        whole += not is_cut
+    assert "oboe" in seen and whole >= 4
     singles = {decode(ids.tolist()) for ids in batch.token_ids[8:12]}
     assert singles <= {"oboe", *TONES_HZ, *(f"{name} tone" for name in TONES_HZ)}
 
@@ -268,21 +271,19 @@ def test_blends_are_pulled_towards_what_both_words_mean(dataset, tmp_path):
 
 
 def test_composition_rank_is_one_where_blends_equal_joined_captions():
-    class Words:
-        """Embeds a text as the sum of its words' own axes."""
-
-        def embed_text(self, texts):
-            axes = {word: np.eye(8, dtype=np.float32)[n] for n, word in enumerate(("techno", "jazz", "flute", "oboe"))}
-            return np.stack([sum(axes[word] for word in text.split()) for text in texts])
+    def embed_text(texts):
+        """A text as the sum of its words' own axes."""
+        axes = {word: np.eye(8, dtype=np.float32)[n] for n, word in enumerate(("techno", "jazz", "flute", "oboe"))}
+        return np.stack([sum(axes[word] for word in text.split()) for text in texts])
 
     parts = [
         tuple(Part(f"{kind} {word}", (word,)) for kind, word in (("genre", genre), ("instrument", instrument)))
         for genre in ("techno", "jazz")
         for instrument in ("flute", "oboe")
     ]
-    audio = Words().embed_text([f"{one.words[0]} {two.words[0]}" for one, two in parts])
-    metrics = part_metrics(Words(), audio, parts)
+    audio = embed_text([f"{one.words[0]} {two.words[0]}" for one, two in parts])
+    metrics = part_metrics(embed_text, audio, parts)
     assert metrics["composition_top1"] == 1.0 and metrics["composition_pairs"] == 4.0
     assert metrics["instrument_precision"] == 1.0 and metrics["instrument_chance"] == 0.5
-    wrong = part_metrics(Words(), np.roll(audio, 1, axis=0), parts)
+    wrong = part_metrics(embed_text, np.roll(audio, 1, axis=0), parts)
     assert wrong["instrument_precision"] < 1.0

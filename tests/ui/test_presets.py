@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from magenta_rt_py.live.knobs import KNOBS, Kind
 from magenta_rt_py.train.studio import vocabulary
+from magenta_rt_py.train.studio.genres import STARTER_GENRES
 from magenta_rt_py.ui import presets, suggestions
 
 PROMPT_KNOBS = {name for name in KNOBS if name.startswith("prompt/")}
@@ -89,8 +90,7 @@ def test_the_bundled_ones_are_whole_and_differ():
 
 def known_words() -> set[str]:
     """What the studio's captions call genres and beats."""
-    tables = (vocabulary.GENRE_PHRASES, vocabulary.BEAT_PHRASES)
-    return {phrase for table in tables for phrases in table.values() for phrase in phrases}
+    return {phrase for words in vocabulary.WORDS.values() for phrase in (*words.names, *words.wholes)}
 
 
 def test_the_bundled_ones_ask_for_what_the_starter_was_trained_on():
@@ -100,7 +100,7 @@ def test_the_bundled_ones_ask_for_what_the_starter_was_trained_on():
 
 def test_suggestions_are_words_that_were_trained_on():
     assert {phrase for phrases in suggestions.PHRASES.values() for phrase in phrases} <= known_words()
-    assert set(suggestions.PHRASES) == set(vocabulary.GENRE_PHRASES)
+    assert set(suggestions.PHRASES) == set(STARTER_GENRES)
 
 
 def test_suggestions_are_of_the_bundles_genres_one_of_each_first():

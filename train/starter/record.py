@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -97,7 +98,14 @@ def losses(directory: Path, part: str) -> dict[str, Any]:
     for line in read_metrics(directory / part):
         found |= line
     result = directory / part / "result.json"
-    return found | ({"result": json.loads(result.read_text())} if result.exists() else {})
+    return _plain(found | ({"result": json.loads(result.read_text())} if result.exists() else {}))
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for numbers that JSON does not know: what could not be measured on too few pieces."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def minutes_by_stage(directory: Path) -> dict[str, dict[str, float]]:

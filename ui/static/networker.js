@@ -13,6 +13,7 @@ import { DISCONTINUOUS, MICROPHONE, PROTOCOL, SOUND, STARVED, readHeader, waveFi
 
 const FIRST_RETRY_SECONDS = 0.15;
 const LONGEST_RETRY_SECONDS = 5;
+const STEADY_SECONDS = 1; // a connection that has held so long is taken up again at once: the sound in front of the page is short
 const SHED_BYTES = 512 * 1024; // more than this waits in the socket: the microphone's sound is dropped
 const KNOB_SECONDS = 0.02; // one knob is sent so often at most; the last value always is
 const FORGET_SECONDS = 5; // a knob that turned out to stand there already is not acknowledged
@@ -109,6 +110,7 @@ class Networker {
 
   /* A socket has gone. */
   _lose(code, reason) {
+    const wasSteady = this._isSeated && now() - this._sinceSeat > STEADY_SECONDS;
     this._drop();
     if (this._isOver) return;
     if (FINAL.has(code)) {
@@ -116,8 +118,9 @@ class Networker {
       return;
     }
     this._counts.drops += 1;
-    const seconds = Math.min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** this._attempt);
-    this._attempt += 1;
+    const patience = Math.min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** this._attempt);
+    const seconds = wasSteady ? 0 : patience;
+    this._attempt += wasSteady ? 0 : 1;
     const isLonely = this._attempt === LONELY_ATTEMPTS;
     this._tellLink("lost", { code, reason, seconds, isLonely });
     this._timer = setTimeout(() => this._connect(), 1000 * seconds);
@@ -207,6 +210,7 @@ class Networker {
   _seat() {
     if (this._isSeated) return;
     this._isSeated = true;
+    this._sinceSeat = now();
     this._tellLink("open");
     if (this._roundTrip !== undefined) this._send({ type: "round_trip", samples: this._roundTrip });
     for (const [id, { values }] of this._sets) this._deliver(id, values);

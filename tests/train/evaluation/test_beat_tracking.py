@@ -30,7 +30,7 @@ def test_beats_of_clicks_are_found_to_a_few_milliseconds(told):
 def test_the_curve_is_the_same_whether_a_sound_is_transformed_at_once_or_in_pieces(monkeypatch):
     samples, _ = clicks(100.0, 5.0)
     whole = beat_tracking.onset_curve(samples)
-    monkeypatch.setattr("PIECE_SECONDS", 1)
+    monkeypatch.setattr(beat_tracking, "PIECE_SECONDS", 1)
     np.testing.assert_allclose(beat_tracking.onset_curve(samples), whole, atol=1e-4)
 
 
