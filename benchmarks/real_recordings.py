@@ -3,10 +3,10 @@
     python benchmarks/real_recordings.py [--bundle DIR | --tensors FILE] [--folder DIR] [--round-trips out/recordings]
 
 Each recording is named by package, path, licence (as the package's own copyright file states it) and sha256. It is taken
-from where the package is installed, else fetched with `apt-get download` and unpacked below --folder, outside the
-checkout. Ten seconds of each are coded and decoded at 4, 8 and 16 levels. They measure; nothing is trained on them, and
-neither they nor their round trips are ever committed. Beside them stand held-out pieces of the studio: the ratio says how
-much of what the codec learned there carries over.
+from where the package is installed, else fetched with `apt-get download` and unpacked below --folder, by default
+`magenta_rt_py/recordings` in the user's cache directory. Ten seconds of each (all of a shorter one) are coded and decoded
+at 4, 8 and 16 levels. They measure; nothing is trained on them, and neither they nor their round trips are ever committed.
+Beside them stand held-out pieces of the studio: the ratio says how much of what the codec learned there carries over.
 """
 
 from __future__ import annotations
@@ -191,23 +191,24 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="bundle whose codec is measured (default: the starter)")
     parser.add_argument("--tensors", type=Path, help="safetensors of a compact codec of the starter's geometry instead")
-    parser.add_argument("--folder", type=Path, default=work_directory().with_name("recordings"), help="for packages")
+    folder = work_directory().with_name("recordings")
+    parser.add_argument("--folder", type=Path, default=folder, help="for packages (default: %(default)s)")
     parser.add_argument("--round-trips", type=Path, default=None, help="keep originals and round trips there (FLAC)")
     parser.add_argument("--studio-pieces", type=int, default=20, help="held-out studio pieces beside them")
     parser.add_argument("--json", type=Path, help="also write the numbers there")
     arguments = parser.parse_args(argv)
     codec = load_codec(arguments.bundle, arguments.tensors)
 
-    real, rows = [], []
+    rows = []
     for recording in RECORDINGS:
         sound, metrics = measured(codec, recording, arguments.folder)
-        real.append(metrics)
         rows.append({"name": recording.name, "kind": recording.kind, "levels": metrics})
         distances = " / ".join(f"{metrics[str(n)]['mel_distance_db']:.2f}" for n in LEVELS)
         onsets = metrics[str(max(LEVELS))]["onset_correlation"]
         print(f"{recording.name:20} {recording.kind:11} mel {distances} dB  onsets {onsets:.2f}", flush=True)
         if arguments.round_trips:
             _keep(codec, sound, arguments.round_trips / recording.name)
+    real = [row["levels"] for row in rows]
     means = summary(real, measure_sounds(codec, studio_sounds(arguments.studio_pieces))["rows"])
     for name, value in means.items():
         print(f"{name}: {value}")

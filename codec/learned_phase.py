@@ -30,7 +30,7 @@ from jaxtyping import Array, Complex, Complex64, Float, Float32, Int, Int32
 
 from magenta_rt_py.codec import bands, phase
 from magenta_rt_py.codec.config import CompactCodecConfig
-from magenta_rt_py.codec.network import BlockStates, ConvNeXtBlock
+from magenta_rt_py.codec.network import BlockStates, ConvNeXtBlock, step_blocks
 from magenta_rt_py.nn.cores import ONE_CORE
 
 SOURCES = 4  # past, attack, noise, own noise
@@ -39,6 +39,7 @@ _BLOCK_STFT_FRAMES = 64  # the net always runs on so many, padded (compact.py sa
 _LARGEST_TURN = 0.25  # turns a hop by which the gradient along time can be corrected
 _LARGEST_LOG = 1.0  # by which a log magnitude can be corrected
 _PAST_BIAS, _NOISE_BIAS = 3.0, 3.0  # weights (before the softmax) that the start gives below and above the jitter
+_UNLIKELY_BIAS = -2.0  # what it gives both noises below
 _LOG_CENTRE, _LOG_SPREAD = -1.0, 3.0  # of log magnitudes, roughly: what brings the net's input to order 1
 _JITTER_GAIN = float(np.exp(0.5 * np.euler_gamma))  # keeps the mean log level of jittered magnitudes
 _TINY = 1e-6
@@ -80,8 +81,8 @@ class PhaseNet(nn.Module):
         noisy = edges_hz >= self.config.jitter_above_hz
         bias = np.zeros((bands.band_count(self.config), OUTPUTS), np.float32)
         bias[:, 0] = np.where(noisy, 0.0, _PAST_BIAS)
-        bias[:, 3] = np.where(noisy, _NOISE_BIAS, 0.0) - np.where(noisy, 0.0, 2.0)
-        bias[:, 2] = np.where(noisy, 0.0, -2.0)
+        bias[:, 2] = np.where(noisy, 0.0, _UNLIKELY_BIAS)
+        bias[:, 3] = np.where(noisy, _NOISE_BIAS, _UNLIKELY_BIAS)
         return jnp.asarray(bias.reshape(shape), dtype)
 
     def step(
@@ -95,12 +96,9 @@ class PhaseNet(nn.Module):
         """What it says of the waiting STFT frames, from this channel's logs now and after, and the other's now."""
         seen = jnp.concatenate([now, other], axis=-1) - _LOG_CENTRE
         hidden = self.input_map(jnp.concatenate([seen / _LOG_SPREAD, after - now], axis=-1))
-        states = []
-        for block, block_state in zip(self.blocks, state, strict=True):
-            block_state, hidden = block.step(block_state, hidden, valid_frames)
-            states.append(block_state)
+        states, hidden = step_blocks(self.blocks, state, hidden, valid_frames)
         outputs = self.outputs(hidden)
-        return tuple(states), outputs.reshape(*outputs.shape[:-1], bands.band_count(self.config), OUTPUTS)
+        return states, outputs.reshape(*outputs.shape[:-1], bands.band_count(self.config), OUTPUTS)
 
 
 def init_params(config: CompactCodecConfig, key: Array) -> dict:
@@ -189,8 +187,7 @@ def _sources(
     """Magnitudes; the weighted turn of the past; the weighted sum of the other three sources."""
     tables = phase.make_tables(config)
     band_of_bin = bands.band_of_bin(config)
-    levels = [jnp.log(_magnitudes(config, part) + _TINY)[..., band_of_bin] for part in logs]
-    before, now, after = levels
+    before, now, after = (jnp.log(_magnitudes(config, part) + _TINY)[..., band_of_bin] for part in logs)
     common, own, jitter = _random(config, numbers)
 
     slope = _slope(now) + _slope(before)

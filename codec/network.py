@@ -7,7 +7,7 @@ Source: our own; block after ConvNeXt (Liu et al. 2022) section 2.6, made causal
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -23,7 +23,7 @@ from magenta_rt_py.nn.conv import CausalDepthwiseConv
 from magenta_rt_py.nn.layers import repeat_layers
 
 GAIN = "statistics/gain"
-"""Name of the tensor that makes up for what the phase stage changes in level (phase.make_tables)."""
+"""Tensor that makes up for what integrated phases change in level (phase.make_tables); learned ones take no notice."""
 
 BlockStates = tuple[Float[Array, "batch past hidden"], ...]  # one convolution state a block
 
@@ -81,6 +81,20 @@ def _init_states(config: CompactCodecConfig, count: int, batch: int) -> BlockSta
     return tuple(jnp.zeros((batch, config.kernel_frames - 1, config.hidden_dim)) for _ in range(count))
 
 
+def step_blocks(
+    blocks: Sequence[ConvNeXtBlock],
+    state: BlockStates,
+    hidden: Float[Array, "batch frames hidden"],
+    valid_frames: Int[Array, ""] | int | None = None,
+) -> tuple[BlockStates, Float[Array, "batch frames hidden"]]:
+    """The next frames through one block after the other; `valid_frames` as in CausalDepthwiseConv.step."""
+    states = []
+    for block, block_state in zip(blocks, state, strict=True):
+        block_state, hidden = block.step(block_state, hidden, valid_frames)
+        states.append(block_state)
+    return tuple(states), hidden
+
+
 class Encoder(nn.Module):
     """Features of a codec frame to its latents; 25 frames a second."""
 
@@ -109,11 +123,8 @@ class Encoder(nn.Module):
         """Latents of the next frames; `valid_frames` as in CausalDepthwiseConv.step."""
         centred = features - scaling.mean
         hidden = self.input_map(centred / scaling.deviation)
-        states = []
-        for block, block_state in zip(self.blocks, state, strict=True):
-            block_state, hidden = block.step(block_state, hidden, valid_frames)
-            states.append(block_state)
-        return tuple(states), self.principal(centred * scaling.weight) + self.correction(hidden)
+        states, hidden = step_blocks(self.blocks, state, hidden, valid_frames)
+        return states, self.principal(centred * scaling.weight) + self.correction(hidden)
 
     def __call__(
         self, features: Float[Array, "batch frames features"], scaling: Statistics
@@ -147,14 +158,11 @@ class Decoder(nn.Module):
     ) -> tuple[BlockStates, Float[Array, "batch frames features"]]:
         """Features of the next frames; `valid_frames` as in CausalDepthwiseConv.step."""
         hidden = self.input_map(quantized)
-        states = []
-        for block, block_state in zip(self.blocks, state, strict=True):
-            block_state, hidden = block.step(block_state, hidden, valid_frames)
-            states.append(block_state)
+        states, hidden = step_blocks(self.blocks, state, hidden, valid_frames)
         features = (
             self.principal(quantized) / scaling.weight + self.correction(hidden) * scaling.deviation + scaling.mean
         )
-        return tuple(states), features
+        return states, features
 
     def __call__(
         self, quantized: Float[Array, "batch frames dim"], scaling: Statistics

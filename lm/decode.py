@@ -122,7 +122,7 @@ def generate(
 
 
 def compiled_programs() -> int:
-    """How many programs `generate` keeps in memory."""
+    """How many programs `generate` keeps in memory to draw with; what turns ids into codes is not counted."""
     return _tokens_on_one_core._cache_size() + _tokens_on_all_cores._cache_size()
 
 

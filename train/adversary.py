@@ -7,10 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
-from magenta_rt_py.train import codec_loop, losses, optim
+from magenta_rt_py.train import codec_loop, losses
 from magenta_rt_py.train.discriminator import DiscriminatorConfig, DiscriminatorOutput, MultiResolutionDiscriminator
 
 
@@ -30,11 +29,6 @@ class AdversarialConfig(codec_loop.CodecRunConfig):
     adversarial_weight: float = 0.1
     matching_weight: float = 2.0  # of the discriminator's inner features
     discriminator_rate: float = 0.33  # its learning rate over the codec's
-
-
-def adam() -> optax.GradientTransformation:
-    """The optimizer of everything that is trained on sound."""
-    return optim.adamw(optim.AdamWConfig(b1=0.9, b2=0.98, weight_decay=0.0, clip_norm=1.0))
 
 
 def spectral_losses(
@@ -94,7 +88,7 @@ class Adversary:
             return losses.discriminator_loss(self._judge(params, target).scores, self._judge(params, decoded).scores)
 
         value, grads = jax.value_and_grad(loss)(state.discriminator)
-        updates, optimizer_state = adam().update(grads, state.discriminator_optimizer, state.discriminator)
+        updates, optimizer_state = codec_loop.adam().update(grads, state.discriminator_optimizer, state.discriminator)
         rate = self._training.discriminator_rate * learning_rate
         params = jax.tree.map(lambda p, u: p + rate * u, state.discriminator, updates)
         return state._replace(discriminator=params, discriminator_optimizer=optimizer_state), {"discriminator": value}

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int
 from magenta_rt_py.codec import bands, network
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn import quantizer
-from magenta_rt_py.train import codec_loop, optim
+from magenta_rt_py.train import codec_loop
 from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, mel_of_bands, sample_batch
 from magenta_rt_py.train.codec_gain import measured_gain
 
@@ -71,8 +71,7 @@ class _Batch(NamedTuple):
 
 
 def _optimizer() -> optax.GradientTransformation:
-    settings = optim.AdamWConfig(b1=0.9, b2=0.98, weight_decay=0.0, clip_norm=1.0)
-    return optim.adamw(settings, multipliers=[(f"^{prefix}", size) for prefix, size in _STEP_SIZES.items()])
+    return codec_loop.adam([(f"^{prefix}", size) for prefix, size in _STEP_SIZES.items()])
 
 
 def _reconstruction_losses(

@@ -30,8 +30,8 @@ from jaxtyping import Array, Complex, Float, Float32, Int
 from magenta_rt_py.codec import CompactCodec, bands, learned_phase, network, synthesis
 from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.nn import quantizer
-from magenta_rt_py.train import codec_loop, optim
-from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, adam, spectral_losses
+from magenta_rt_py.train import codec_loop
+from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, spectral_losses
 from magenta_rt_py.train.codec_features import crop_starts
 
 _FROZEN = ("encoder/", "quantizer/", "statistics/")
@@ -155,10 +155,9 @@ def _make_step(
 
 
 def _optimizer(training: DecoderTrainingConfig) -> optax.GradientTransformation:
-    settings = optim.AdamWConfig(b1=0.9, b2=0.98, weight_decay=0.0, clip_norm=1.0)
     # Wide and fitted maps move least, as in train/codec.py.
     sizes = [("^decoder/(principal|correction|input_map)", 0.1 * training.decoder_step_size)]
-    return optim.adamw(settings, multipliers=[*sizes, ("^decoder/", training.decoder_step_size)])
+    return codec_loop.adam([*sizes, ("^decoder/", training.decoder_step_size)])
 
 
 def _quantized(
@@ -204,7 +203,7 @@ class _DecoderTask:
             averaged=jax.tree.map(jnp.array, params),
             optimizer=_optimizer(self.training).init(params),
             discriminator=judge,
-            discriminator_optimizer=adam().init(judge),
+            discriminator_optimizer=codec_loop.adam().init(judge),
             step=jnp.zeros((), jnp.int32),
             elapsed_seconds=jnp.zeros(()),
         )

@@ -46,11 +46,10 @@ def measured_gain(
     frames = min(_MOST_FRAMES, max(len(piece) for piece in features))
     stored = sample_batch(features, np.random.default_rng((seed, _CROPS)), batch=_CROPS, frames=frames)
     energies = np.asarray(bands.energies_of_stored(jnp.asarray(stored)))
+    codes = CompactCodec.from_tensors(config, tensors).encode_energies(energies)
     gain = np.zeros(bands.band_count(config), np.float32)
-    codes: np.ndarray | None = None
     for number in range(_ROUNDS):
         codec = CompactCodec.from_tensors(config, dict(tensors) | {network.GAIN: gain})
-        codes = codec.encode_energies(energies) if codes is None else codes
         error = _band_error(config, energies, codec.decode(codes))
         gain = gain - error
         log(f"codec gain, round {number + 1}: bands were {8.686 * float(np.abs(error).mean()):.2f} dB off")

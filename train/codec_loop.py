@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float32, Int32
 
 from magenta_rt_py.nn import quantizer
-from magenta_rt_py.train import checkpoint
+from magenta_rt_py.train import checkpoint, optim
 from magenta_rt_py.train.metrics_log import MetricsLog
 
 
@@ -177,6 +177,12 @@ def plan_step(
         learning_rate=np.float32(rate),
         restart_dead=np.bool_(step % training.restart_every_steps == training.restart_every_steps - 1),
     )
+
+
+def adam(multipliers: Sequence[tuple[str, float]] = ()) -> optax.GradientTransformation:
+    """The optimizer of every codec and of its discriminators; `multipliers` as optim.adamw takes them."""
+    settings = optim.AdamWConfig(b1=0.9, b2=0.98, weight_decay=0.0, clip_norm=1.0)
+    return optim.adamw(settings, multipliers=multipliers)
 
 
 def descend(

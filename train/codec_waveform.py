@@ -36,7 +36,7 @@ from magenta_rt_py.codec.network import flatten, unflatten
 from magenta_rt_py.codec.spectrostream_config import SpectroStreamConfig
 from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import codec_loop
-from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, adam, spectral_losses
+from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, spectral_losses
 from magenta_rt_py.train.codec_features import sample_sounds
 
 Sounds = Sequence[Float32[np.ndarray, "_ channels"]]  # samples of each piece, -1..1
@@ -102,7 +102,7 @@ def _make_step(config: SpectroStreamConfig, training: WaveformTrainingConfig, *,
             target = batch.samples[:, : decoded.shape[1]]
             state, learnt = adversary.learn(state, decoded, target, batch.learning_rate)
             metrics |= learnt
-        state, norms = codec_loop.descend(state, grads, adam(), batch.learning_rate)
+        state, norms = codec_loop.descend(state, grads, codec_loop.adam(), batch.learning_rate)
         return state, metrics | norms | restarts
 
     return jax.jit(step, donate_argnums=0)
@@ -202,10 +202,10 @@ class _WaveformTask:
         return WaveformTrainingState(
             params=params,
             averaged=jax.tree.map(jnp.array, params),
-            optimizer=adam().init(params),
+            optimizer=codec_loop.adam().init(params),
             codebooks=quantizer.init_codebook_state(codebooks, self.training.batch * self.training.crop_frames),
             discriminator=judge,
-            discriminator_optimizer=adam().init(judge),
+            discriminator_optimizer=codec_loop.adam().init(judge),
             step=jnp.zeros((), jnp.int32),
             elapsed_seconds=jnp.zeros(()),
         )

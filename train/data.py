@@ -66,6 +66,12 @@ class Ragged(NamedTuple):
         """All entries of one row."""
         return self.values[self.starts[row] : self.starts[row] + self.counts[row]]
 
+    def padded(self, rows: Int[np.ndarray, " n"]) -> tuple[np.ndarray, Bool[np.ndarray, "n longest"]]:
+        """All entries of some rows side by side, [n, longest, ...], and which of them the row has; the others repeat."""
+        counts = self.counts[rows][:, None]
+        entries = np.arange(counts.max(initial=0))[None]
+        return self.values[self.starts[rows][:, None] + np.minimum(entries, counts - 1)], entries < counts
+
     def select(self, rows: Int[np.ndarray, " n"]) -> Ragged:
         """Only the given rows, without what lies between them."""
         counts = self.counts[rows]
@@ -385,10 +391,9 @@ class CropSampler:
         self, random: np.random.Generator, pieces: Int[np.ndarray, " batch"], sections: Int[np.ndarray, " batch"]
     ) -> Int[np.ndarray, " batch"]:
         """A random caption of one section of each piece."""
-        chosen = []
-        for piece, section in zip(pieces, sections, strict=True):
-            chosen.append(random.choice(captions_of_section(self._dataset, int(piece), int(section))))
-        return np.asarray(chosen, np.int64)
+        fitting = captions_of_sections(self._dataset, pieces, sections)
+        drawn = random.integers(0, fitting.sum(axis=1))
+        return (fitting.cumsum(axis=1) > drawn[:, None]).argmax(axis=1)
 
     def _augment(self, random: np.random.Generator, crops: Crops) -> Crops:
         """Foreign context, wrong codes, hidden past, dropped clock."""
@@ -492,18 +497,21 @@ def target_sections(
     dataset: TokenDataset, frames: int, pieces: Int[np.ndarray, " batch"], starts: Int[np.ndarray, " batch"]
 ) -> TargetSections:
     """Where targets of `frames` frames that begin at `starts` lie in their pieces."""
-    begins = [dataset.sections.row(int(piece)) for piece in pieces]
-    first = np.array([np.searchsorted(row, start, side="right") - 1 for row, start in zip(begins, starts, strict=True)])
+    begins, there = dataset.sections.padded(pieces)
     ends = starts + frames
-    last = np.array([np.searchsorted(row, end, side="left") - 1 for row, end in zip(begins, ends, strict=True)])
+    first = (there & (begins <= starts[:, None])).sum(axis=1) - 1
+    last = (there & (begins < ends[:, None])).sum(axis=1) - 1
     inside = np.minimum(ends - dataset.sections.take(pieces, last), frames)
     return TargetSections(first=first, last=last, share_of_last=inside / frames)
 
 
-def captions_of_section(dataset: TokenDataset, piece: int, section: int) -> Int[np.ndarray, " n"]:
-    """Numbers of the captions that are true of a section; of the piece's captions where it has none of its own."""
-    own = np.flatnonzero(dataset.caption_sections.row(piece) == section)
-    return own if len(own) else np.arange(dataset.caption_sections.counts[piece])
+def captions_of_sections(
+    dataset: TokenDataset, pieces: Int[np.ndarray, " batch"], sections: Int[np.ndarray, " batch"]
+) -> Bool[np.ndarray, "batch captions"]:
+    """Which captions of the pieces are true of these sections; all of a piece's where the section has none of its own."""
+    sections_of_captions, there = dataset.caption_sections.padded(pieces)
+    own = there & (sections_of_captions == sections[:, None])
+    return np.where(own.any(axis=1, keepdims=True), own, there)
 
 
 def audio_style_codes(

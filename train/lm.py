@@ -25,7 +25,7 @@ from magenta_rt_py.train.data import (
     Quantizer,
     TokenDataset,
     audio_style_codes,
-    captions_of_section,
+    captions_of_sections,
     cut_crops,
     hide_past,
     load_split,
@@ -258,8 +258,8 @@ def _spoilt_crops(dataset: TokenDataset, config: LMConfig, training: LMTrainingC
     limit = np.maximum(dataset.codes.counts[other] - sizes.target_frames, 0)
     true, wrong = style_of(pieces, starts), style_of(other, np.minimum(starts, limit))
     heard = target_sections(dataset, sizes.target_frames, pieces, starts).main
-    first_caption = [captions_of_section(dataset, int(piece), int(own))[0] for piece, own in zip(pieces, heard, strict=True)]
-    caption = dataset.text_codes.take(pieces, np.asarray(first_caption))[:, : sizes.style_levels].astype(np.int32)
+    first_caption = captions_of_sections(dataset, pieces, heard).argmax(axis=1)
+    caption = dataset.text_codes.take(pieces, first_caption)[:, : sizes.style_levels].astype(np.int32)
     whole = np.full(count, sizes.context_frames)
     spoilt = {
         "true": cut(true),

@@ -249,7 +249,7 @@ class StyleSampler:
         return self.dataset.windows(random.permutation(windows)[:count])
 
     def training_captions(self, count: int) -> list[str]:
-        """Up to `count` random captions of training pieces, and every genre name."""
+        """Up to `count` random captions of training pieces, every genre name and every word for a part of theirs."""
         texts = [text for piece in self.training_pieces for text in self._texts[piece]]
         random = np.random.default_rng((self._seed, 4))
         parts = [part for piece in self.training_pieces for part in self._parts_of(piece)]

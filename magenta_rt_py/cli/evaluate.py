@@ -82,10 +82,10 @@ def _add_own_options(action: argparse.ArgumentParser, name: str) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """One action, or all."""
     check_extra()
-    from magenta_rt_py.train.evaluation import section, workbench
+    from magenta_rt_py.train.evaluation import outside, section, workbench
 
     started = time.perf_counter()
-    hooks = workbench.load_hooks(getattr(arguments, "hooks", []))
+    hooks = [outside.load(name) for name in getattr(arguments, "hooks", [])]
     bench = workbench.Workbench(
         arguments.bundle,
         sizes=sizes_of(arguments),

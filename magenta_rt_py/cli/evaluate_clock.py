@@ -224,7 +224,6 @@ def measure(bench: Any) -> Any:
     """
     from magenta_rt_py.train.evaluation import units
     from magenta_rt_py.train.evaluation.section import Section, Table, Verdict
-    from magenta_rt_py.train.evaluation.workbench import studio_sources
 
     chosen = dict(list(CLOCK_PROMPTS.items())[: bench.sizes.clock_prompts])
     seconds = 60.0 * bench.sizes.clock_minutes
@@ -233,7 +232,7 @@ def measure(bench: Any) -> Any:
     def make() -> dict[str, Any]:
         return measure_clock(OfflineBand(None, model=bench.model), chosen, seconds=seconds, say=bench.say)
 
-    settings = {"prompts": list(chosen), "seconds": seconds, "own": own, "studio": studio_sources()}
+    settings = {"prompts": list(chosen), "seconds": seconds, "own": own, "studio": units.studio_sources()}
     report = bench.units.get("clock", settings, make)
     rows = []
     for name, row in report["per_prompt"].items():

@@ -28,7 +28,7 @@ FRAME_SAMPLES = 1920
 CONTEXT_FRAMES = 250
 """What the model hears at once."""
 ABSENT = {"input_gain": 0.0, "feedback": 1.0}
-"""Gains while nothing comes in: the mix is what was played, and the gains move from there as to any other value."""
+"""Gains of who is switched off or not there: the mix is what was played. They move there and back as to any other value."""
 
 
 class Performer:
@@ -66,12 +66,9 @@ class Performer:
           frame: stream frame that is heard now.
           delay_samples: from playing until the end of the context being made then; a loop must be longer.
         """
-        # Switched off, the mix is what was played: the gains move there as to any other value.
         self._is_on = values["inject/on"]
         self._settings = injection.InjectionSettings(
-            input_gain=values["inject/gain"] if self._is_on else ABSENT["input_gain"],
-            feedback=values["inject/feedback"] if self._is_on else ABSENT["feedback"],
-            gap_seconds=values["inject/gap"],
+            input_gain=values["inject/gain"], feedback=values["inject/feedback"], gap_seconds=values["inject/gap"]
         )
         wanted = loops.FREE
         if values["inject/loop_beats"]:
@@ -111,9 +108,8 @@ class Performer:
 
     def mix(self, end_frame: int, *, played_until_frame: int) -> injection.Mix:
         """The mix from the last settled frame to `end_frame`; own sound after `played_until_frame` may change again."""
-        settings = self._settings if self._is_there(end_frame) else dataclasses.replace(self._settings, **ABSENT)
         self._injection, mix = injection.mix(
-            self._injection, settings, end_frame, played_until_frame=played_until_frame
+            self._injection, self._settings_at(end_frame), end_frame, played_until_frame=played_until_frame
         )
         places = np.flatnonzero(mix.is_mixed)
         last = mix.start_frame + int(places[-1]) + 1 if len(places) else min(self._mixed_until, mix.start_frame)
@@ -123,17 +119,21 @@ class Performer:
     def is_left_out(self, end_frame: int) -> bool:
         """Whether a context that ends at a frame is the model's own: the performer is switched off or not there, and nothing
         mixed in is left in it."""
-        is_heard = self._is_on and self._is_there(end_frame)
-        return not is_heard and end_frame - self._mixed_until >= CONTEXT_FRAMES
+        return not self._is_let_in(end_frame) and end_frame - self._mixed_until >= CONTEXT_FRAMES
 
-    def _is_there(self, end_frame: int) -> bool:
-        """Whether anything came in that a context with this end could hold. A page without a microphone sends nothing."""
+    def _is_let_in(self, end_frame: int) -> bool:
+        """Whether the performer is switched on, and anything came in that a context with this end could hold. A page without
+        a microphone sends nothing."""
         end = self._injection.performer.end
-        return end is not None and end > (end_frame - CONTEXT_FRAMES) * FRAME_SAMPLES
+        return self._is_on and end is not None and end > (end_frame - CONTEXT_FRAMES) * FRAME_SAMPLES
+
+    def _settings_at(self, end_frame: int) -> injection.InjectionSettings:
+        """The knobs' settings, with the gains of who is not let in where that is so."""
+        return self._settings if self._is_let_in(end_frame) else dataclasses.replace(self._settings, **ABSENT)
 
     def turn(self, frame: int) -> None:
         """The music has another past from a frame on: what was mixed into the old one counts no more."""
-        fresh = injection.init_state(start_frame=frame, settings=self._settings)
+        fresh = injection.init_state(start_frame=frame, settings=self._settings_at(frame))
         before = frame * FRAME_SAMPLES
         self._injection = fresh._replace(
             performer=track.forget(self._injection.performer, before),
@@ -144,8 +144,7 @@ class Performer:
 
     def level(self, *, gain: float, feedback: float) -> None:
         """Overrides the knobs of the mix during an intro; a performer who is switched off stays so."""
-        if self._is_on:
-            self._settings = dataclasses.replace(self._settings, input_gain=gain, feedback=feedback)
+        self._settings = dataclasses.replace(self._settings, input_gain=gain, feedback=feedback)
 
 
 def _numbers(samples: Float[np.ndarray, "samples 2"]) -> Float[np.ndarray, "samples 2"]:

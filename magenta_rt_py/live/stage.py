@@ -155,8 +155,8 @@ class Stage:
         """The metronome at the samples from a stream sample on."""
         if samples and not level and not metronome.rings(self._metronome):
             beat = transport.beat_at((start + samples - 1) / FRAME_SAMPLES)
-            self._metronome, cue = metronome.pass_over(self._metronome, beat), np.zeros(samples, np.float32)
-            return cue
+            self._metronome = metronome.pass_over(self._metronome, beat)
+            return np.zeros(samples, np.float32)
         beats = transport.beats(np.arange(start, start + samples) / FRAME_SAMPLES)
         self._metronome, cue = metronome.step(
             self._metronome, beats, level=level, beats_per_bar=transport.beats_per_bar

@@ -104,12 +104,14 @@ def test_all_of_it_as_one_report_and_again_from_what_is_kept(small, capsys, tmp_
 
 
 def test_json_and_kept_takes(small, capsys, tmp_path):
-    arguments = ["eval", "steering", *small, "--prompts", "2", "--json", "--takes-dir", str(tmp_path / "takes")]
-    assert main(arguments) == 0
+    options = [*small, "--prompts", "2", "--takes-dir", str(tmp_path / "takes")]
+    assert main(["eval", "steering", *options, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["steering"]["takes"]["sounds"] == 2
     assert report["steering"]["true_renders"]["sounds"] == 4
     assert sorted(file.name for file in (tmp_path / "takes").iterdir()) == ["lofi_hip_hop_11.flac", "techno_11.flac"]
+    assert main(["eval", "beat", *options]) == 0
+    assert " 0 units made" in capsys.readouterr().out, "takes that were kept as FLAC are not made twice"
 
 
 def test_numbers_of_the_command_line_reach_the_sizes(small, capsys):

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from magenta_rt_py.codec import CompactCodec, SpectroStream, SpectroStreamConfig, bands, spectrostream_config
+from magenta_rt_py.codec import Codec, CompactCodec, SpectroStream, SpectroStreamConfig, bands, spectrostream_config
 from magenta_rt_py.codec import config as codec_config
 from magenta_rt_py.codec import spectrostream_network as spectrostream
 from magenta_rt_py.codec.network import unflatten
 from magenta_rt_py.nn import quantizer
+from magenta_rt_py.nn.streaming import StreamingLayer
+from magenta_rt_py.testing import check_streaming
 from magenta_rt_py.train.codec_features import fit_start
 
 
@@ -73,6 +75,25 @@ def sound():
 def tone():
     """The function make_tone."""
     return make_tone
+
+
+def check_decoding(codec: Codec, codes: np.ndarray) -> None:
+    """Decoding in pieces gives the samples of the whole, bit for bit."""
+    layer = StreamingLayer(
+        whole=codec.decode,
+        init_state=codec.init_decode_state,
+        step=codec.decode_step,
+        outputs_per_input=1920,
+        delay_outputs=1920 * codec.decode_latency_frames,
+        lookahead_inputs=codec.decode_latency_frames,
+    )
+    check_streaming(layer, codes, others=(codes + 1) % codec.codebook_size, tolerance=0.0)
+
+
+@pytest.fixture(scope="session")
+def decoding():
+    """The function check_decoding."""
+    return check_decoding
 
 
 @pytest.fixture(scope="session")

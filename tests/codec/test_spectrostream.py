@@ -51,16 +51,8 @@ def test_frame_n_sees_samples_up_to_1920_n_plus_2399(codec, sound):
     np.testing.assert_array_equal(codec.encode_latents(samples)[:, :5], latents[:, :5])
 
 
-def test_decoding_streams_to_the_same_samples(codec, codes):
-    layer = StreamingLayer(
-        whole=codec.decode,
-        init_state=codec.init_decode_state,
-        step=codec.decode_step,
-        outputs_per_input=1920,
-        delay_outputs=1920 * codec.decode_latency_frames,
-        lookahead_inputs=codec.decode_latency_frames,
-    )
-    check_streaming(layer, codes, others=(codes + 1) % codec.codebook_size, tolerance=0.0)
+def test_decoding_streams_to_the_same_samples(codec, codes, decoding):
+    decoding(codec, codes)
 
 
 def test_the_first_frame_of_a_decoded_stream_is_silent(codec, codes):

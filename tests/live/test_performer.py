@@ -60,6 +60,20 @@ def test_who_sends_nothing_is_not_heard_and_costs_nothing():
     assert performer.is_left_out(540 + 250)
 
 
+def test_who_comes_after_another_past_comes_by_a_ramp():
+    performer = Performer()
+    for first in (0, 10):  # nobody sends anything, and the music turns to another past
+        performer.set(Board({"inject/gain": 0.5}).settings.values, TRANSPORT, first, 0)
+        performer.turn(first)
+        performer.play(first * FRAME, noise(10, first))
+        performer.wrote(0, first * FRAME, 10 * FRAME)
+        mix = performer.mix(first + 10, played_until_frame=first + 10)
+        assert not mix.is_mixed.any() and performer.is_left_out(first + 10)
+    came = play_along(performer, 20, 10)
+    change = np.abs(came.samples - noise(10, 20)[-len(came.samples) :])
+    assert change[:20].max() < 0.02 < 0.2 < change.max()
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 def test_an_intro_does_not_switch_anybody_on(is_on):
     performer = Performer()

@@ -5,8 +5,6 @@ import platform
 import subprocess
 import sys
 
-import pytest
-
 from magenta_rt_py.serve import spent_memory
 
 PROGRAM = """
@@ -36,14 +34,14 @@ print(full - before, resident() - before)
 
 
 SCATTERED = """
-import resource, sys, threading
+import platform, resource, sys, threading
 from magenta_rt_py.serve import spent_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
 
 if sys.argv[1] == "few":
-    assert spent_memory.keep_few_pools()
+    assert spent_memory.keep_few_pools() is (platform.libc_ver()[0] == "glibc")
 kept, before = [], resident()
 
 def play():
@@ -67,13 +65,13 @@ print(resident() - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library: nothing is set there")
 def test_threads_use_what_other_threads_have_freed():
     def grown(how):
         done = subprocess.run([sys.executable, "-c", SCATTERED, how], capture_output=True, text=True, check=True)
         return float(done.stdout)
 
-    assert grown("few") < 0.6 * grown("many")
+    few, many = grown("few"), grown("many")
+    assert few < 0.6 * many or platform.libc_ver()[0] != "glibc"  # other C libraries have no such settings
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

@@ -73,7 +73,7 @@ def test_speed_moves_the_pitch(sound):
     assert abs(peak_hz(faster[:80_000, 0]) - 484.0) < 1.0
 
 
-def test_a_tilt_lifts_highs_over_lows_by_what_it_says(sound):
+def test_a_tilt_lifts_highs_over_lows_by_what_it_says():
     noise = (0.1 * np.random.default_rng(1).standard_normal((96_000, 2))).astype(np.float32)
     tilted = augment(noise, seed=1, config=only(tilt_probability=1.0, tilt_db=(8.0, 8.0)))
     change = [level(tilted[:, 0], *span) - level(noise[:, 0], *span) for span in ((20, 90), (10_000, 20_000))]

@@ -12,7 +12,7 @@ from magenta_rt_py.train.data import (
     CropConfig,
     CropSampler,
     audio_style_codes,
-    captions_of_section,
+    captions_of_sections,
     cut_crops,
     exchange_contexts,
     hide_past,
@@ -319,7 +319,8 @@ def test_targets_know_their_sections(changing):
     np.testing.assert_allclose(heard.share_of_last, [1, 1, 0.1, 0.4, 0.9, 1])
     assert heard.first.tolist() == [0, 0, 0, 0, 0, 1] and heard.last.tolist() == [0, 0, 1, 1, 1, 1]
     assert heard.main.tolist() == [0, 0, 0, 0, 1, 1] and heard.straddles.tolist() == [False] * 3 + [True, False, False]
-    assert captions_of_section(changing, 1, 1).tolist() == [2] and captions_of_section(changing, 0, 1).tolist() == [0, 1, 2]
+    fitting = captions_of_sections(changing, np.array([1, 0]), np.array([1, 1]))
+    assert fitting.tolist() == [[False, False, True], [True, True, True]]
 
 
 def test_the_style_of_a_target_is_heard_where_its_section_is_pure(changing):

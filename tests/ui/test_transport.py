@@ -146,6 +146,14 @@ def test_a_socket_that_drops_three_times_is_not_heard(stage, sound_at, wait_unti
     assert resumes[0] is None and [one["opening"] for one in resumes[1:]] == [0, 0, 0]
 
 
+def test_a_connection_that_had_held_is_taken_up_again_at_once(stage, wait_until):
+    stage.start(taps=())
+    stage.play_until(96_000)
+    stage.script.drop()
+    wait_until(lambda: stage.script.connections == 2)
+    assert [link["seconds"] for link in stage.told("link") if link["state"] == "lost"] == [0]
+
+
 def test_running_dry_is_counted_told_and_recovered_from(stage, sound_at, wait_until):
     stage.start()
     stage.play_until(24_000)
@@ -361,10 +369,12 @@ def test_knobs_turned_without_a_connection_are_sent_when_it_is_back(stage, wait_
     stage.script.answers = False
     stage.page.evaluate("() => player.set({ temperature: 0.5 })")
     wait_until(lambda: stage.script.told("set"))
+    stage.script.refuses_with = 1012
     stage.script.drop()
     wait_until(lambda: any(link["state"] == "lost" for link in stage.told("link")))
     stage.page.evaluate("() => { player.set({ 'prompt/1/text': 'late' }); player.act('tap'); }")
     stage.script.answers = True
+    stage.script.refuses_with = None
     wait_until(lambda: stage.script.values["temperature"] == 0.5 and stage.script.values["prompt/1/text"] == "late")
     assert "no connection" in stage.wait_for("refused")[0]["reason"] and not stage.script.told("act")
 

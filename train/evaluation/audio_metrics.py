@@ -7,10 +7,11 @@ give mel distance 0, peakiness loss 0, onset correlation 1, width error 0.
 from __future__ import annotations
 
 import functools
-import math
 
 import numpy as np
 from jaxtyping import Float
+
+from magenta_rt_py.train.mel import mel_filters as slaney_filters
 
 SAMPLE_RATE_HZ = 48_000
 MEL_SCALES: tuple[tuple[int, int], ...] = ((512, 48), (2048, 128))
@@ -19,40 +20,14 @@ MEL_SCALES: tuple[tuple[int, int], ...] = ((512, 48), (2048, 128))
 LOG_FLOOR = 1e-3
 """Added to mel magnitudes before the logarithm (samples in -1..1)."""
 
-_LINEAR_HZ = 200.0 / 3.0
-_BREAK_HZ = 1000.0
-_LOG_STEP = math.log(6.4) / 27.0
-"""Of Slaney's mel scale: hertz a mel below the break, and nepers a mel above it."""
-
 DB_PER_NEPER = 8.686
 """20 / ln(10): turns a natural logarithm of a magnitude into decibels."""
 
 
 @functools.cache
 def mel_filters(window_samples: int, bands: int) -> Float[np.ndarray, "bins bands"]:
-    """Slaney mel filters as a matrix from STFT bins to bands, made once per size.
-
-    Triangles from 0 Hz to the Nyquist frequency, each of the same area. Written out here, so that machines without
-    librosa (lent GPUs) can measure; a test compares them with librosa's.
-    Source: Slaney 1998, Auditory Toolbox.
-    """
-    bins_hz = np.linspace(0.0, SAMPLE_RATE_HZ / 2, window_samples // 2 + 1)
-    edges_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(SAMPLE_RATE_HZ / 2), bands + 2))
-    widths = np.diff(edges_hz)
-    rising = (bins_hz[:, None] - edges_hz[:-2]) / widths[:-1]
-    falling = (edges_hz[2:] - bins_hz[:, None]) / widths[1:]
-    triangles = np.maximum(np.minimum(rising, falling), 0.0)
-    return (triangles * 2.0 / (edges_hz[2:] - edges_hz[:-2])).astype(np.float32)
-
-
-def _hz_to_mel(hz: float) -> float:
-    """Slaney's mels: linear below 1 kHz, 27 a factor of 6.4 above."""
-    return hz / _LINEAR_HZ if hz < _BREAK_HZ else _BREAK_HZ / _LINEAR_HZ + math.log(hz / _BREAK_HZ) / _LOG_STEP
-
-
-def _mel_to_hz(mels: Float[np.ndarray, " mels"]) -> Float[np.ndarray, " mels"]:
-    above = mels - _BREAK_HZ / _LINEAR_HZ
-    return np.where(above < 0.0, mels * _LINEAR_HZ, _BREAK_HZ * np.exp(_LOG_STEP * np.maximum(above, 0.0)))
+    """Mel filters (train/mel.py) at 48 kHz as a matrix from STFT bins to bands, made once per size."""
+    return np.ascontiguousarray(slaney_filters(SAMPLE_RATE_HZ, window_samples, bands).T)
 
 
 def magnitudes(

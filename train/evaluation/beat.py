@@ -11,13 +11,11 @@ from magenta_rt_py.train.evaluation.features import Heard
 from magenta_rt_py.train.evaluation.intervals import mean_of, ratio_of, share_of
 from magenta_rt_py.train.evaluation.prompts import EvaluationPrompt
 from magenta_rt_py.train.evaluation.section import Section, Table, Verdict
-from magenta_rt_py.train.evaluation.tables import estimate_text, share_text
+from magenta_rt_py.train.evaluation.tables import estimate_text, sets_in, share_text, title_of
 from magenta_rt_py.train.evaluation.workbench import Workbench
 
 WANTED_RATIO = 0.8
 WANTED_TEMPO = 0.8
-
-SET_NAMES = ("takes", "true_renders", "round_trip", "style_masked", "noise")
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -76,14 +74,7 @@ def evaluate_beat(sets: Mapping[str, Sequence[Heard]], *, prompts: Sequence[Eval
 def measure(bench: Workbench) -> Section:
     """Pulse and tempo of the beat-driven prompts' takes."""
     driven = [prompt for prompt in bench.prompts if prompt.beat_driven]
-    sets = {
-        "takes": bench.takes(driven),
-        "true_renders": bench.true_renders,
-        "round_trip": bench.round_trips,
-        "style_masked": bench.takes(driven, style_masked=True),
-        "noise": bench.noise,
-    }
-    report = evaluate_beat(sets, prompts=driven)
+    report = evaluate_beat(bench.sets(driven), prompts=driven)
     return Section(
         name="beat",
         title="Beat",
@@ -121,14 +112,13 @@ def tables_of(report: dict) -> tuple[Table, ...]:
         header=("", "pulse", "at asked beat", "control", "onsets", "tempo within 4 %", "or octave"),
         rows=tuple(
             (
-                name.replace("_", " "),
+                title,
                 estimate_text(one["pulse_clarity"]),
                 *(f"{one[key]:.2f}" for key in ("asked_beat", "control_lags", "onset_strength")),
                 share_text(one["tempo_exact"]),
                 share_text(one["tempo_or_octave"]),
             )
-            for name in SET_NAMES
-            if (one := report.get(name))
+            for title, one in sets_in(report).items()
         ),
     )
     prompts = Table(
@@ -138,7 +128,7 @@ def tables_of(report: dict) -> tuple[Table, ...]:
             (
                 row["genre"],
                 "own" if name == "true_renders" else f"{row['asked_bpm']:.0f}",
-                name.replace("_", " "),
+                title_of(name),
                 f"{row[name]['pulse_clarity']['value']:.2f}",
                 f"{row[name]['tempo_exact']['hits']}/{row[name]['tempo_exact']['trials']}",
                 " ".join(f"{bpm:.0f}" for bpm in row[name]["found_bpm"]),
@@ -152,14 +142,12 @@ def tables_of(report: dict) -> tuple[Table, ...]:
 
 
 def _draw(file, report: dict) -> None:
-    names = [name for name in SET_NAMES if name in report]
     bars = {
-        name.replace("_", " "): [
-            (report[name]["pulse_clarity"]["value"], *report[name]["pulse_clarity"]["interval_95"]),
-            (report[name]["tempo_exact"]["share"], *report[name]["tempo_exact"]["wilson_95"]),
-            (report[name]["tempo_or_octave"]["share"], *report[name]["tempo_or_octave"]["wilson_95"]),
+        title: [
+            (one["pulse_clarity"]["value"], *one["pulse_clarity"]["interval_95"]),
+            *((one[key]["share"], *one[key]["wilson_95"]) for key in ("tempo_exact", "tempo_or_octave")),
         ]
-        for name in names
+        for title, one in sets_in(report).items()
     }
     true_pulse = report.get("true_renders", {}).get("pulse_clarity", {}).get("value", 0.0)
     wanted = (WANTED_RATIO * true_pulse, WANTED_TEMPO, None)

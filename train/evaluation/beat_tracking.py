@@ -19,12 +19,12 @@ from jaxtyping import Float
 
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.evaluation import audio_metrics
+from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
 from magenta_rt_py.train.studio.score import STEMS
 
-SAMPLES_A_SECOND = 48_000
 CURVE_HOP_SAMPLES = 240
 """Samples from one value of the curve to the next: 5 ms."""
-CURVE_HZ = SAMPLES_A_SECOND / CURVE_HOP_SAMPLES
+CURVE_HZ = SAMPLE_RATE_HZ / CURVE_HOP_SAMPLES
 WINDOW_SAMPLES = 1024
 MEL_BANDS = 40
 MEL_FLOOR = 1e-2
@@ -76,7 +76,7 @@ def render(genre: str, *, seed: int, bpm: float, seconds: float, stems: tuple[st
     """
     card = studio.sample_card(seed, genre=genre, seconds=seconds)
     fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
-    exact = _CardAt(**fields, exact_beat_samples=round(60.0 / bpm * SAMPLES_A_SECOND))
+    exact = _CardAt(**fields, exact_beat_samples=round(60.0 / bpm * SAMPLE_RATE_HZ))
     score = studio.compose(exact)
     kept = {stem: notes for stem, notes in score.notes.items() if stem in stems}
     score = dataclasses.replace(score, notes=kept, drums=score.drums if "drums" in stems else ())
@@ -101,8 +101,8 @@ def onset_curve(samples: Float[np.ndarray, "samples channels"]) -> Float[np.ndar
         raise ValueError(f"{len(mono)} samples are too few for onsets; give at least {2 * WINDOW_SAMPLES}")
     mono = mono * np.float32(0.1 / (float(np.sqrt(np.mean(mono.astype(np.float64) ** 2))) + 1e-5))
     filters = audio_metrics.mel_filters(WINDOW_SAMPLES, MEL_BANDS)
-    low = round(LOW_HZ * WINDOW_SAMPLES / SAMPLES_A_SECOND) + 1
-    piece = PIECE_SECONDS * SAMPLES_A_SECOND // CURVE_HOP_SAMPLES * CURVE_HOP_SAMPLES
+    low = round(LOW_HZ * WINDOW_SAMPLES / SAMPLE_RATE_HZ) + 1
+    piece = PIECE_SECONDS * SAMPLE_RATE_HZ // CURVE_HOP_SAMPLES * CURVE_HOP_SAMPLES
     mels, lows = [], []
     for first in range(0, len(mono) - WINDOW_SAMPLES + 1, piece):
         part = mono[first : first + piece + WINDOW_SAMPLES - CURVE_HOP_SAMPLES]
@@ -137,7 +137,7 @@ def tracked_beats(curve: Float[np.ndarray, "curve"], *, bpm: float | None = None
     import librosa
 
     _, found = librosa.beat.beat_track(
-        onset_envelope=curve, sr=SAMPLES_A_SECOND, hop_length=CURVE_HOP_SAMPLES, bpm=bpm, trim=False, units="frames"
+        onset_envelope=curve, sr=SAMPLE_RATE_HZ, hop_length=CURVE_HOP_SAMPLES, bpm=bpm, trim=False, units="frames"
     )
     return curve_places(curve)[np.asarray(found, int)]
 
@@ -149,7 +149,7 @@ def f_measure(
     tolerance_seconds: float = TOLERANCE_SECONDS,
 ) -> float:
     """Harmonic mean of precision and recall, 0 .. 1; each beat counts once. Both in samples, rising."""
-    tolerance, hits, place = tolerance_seconds * SAMPLES_A_SECOND, 0, 0
+    tolerance, hits, place = tolerance_seconds * SAMPLE_RATE_HZ, 0, 0
     for beat in wanted:
         while place < len(found) and found[place] < beat - tolerance:
             place += 1

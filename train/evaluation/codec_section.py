@@ -11,11 +11,12 @@ import numpy as np
 
 from magenta_rt_py.errors import AudioFormatError
 from magenta_rt_py.train.evaluation import codec_report, pictures, recordings, renders, units
+from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
 from magenta_rt_py.train.evaluation.codec_report import LEVELS, METRICS
 from magenta_rt_py.train.evaluation.intervals import ratio_of
 from magenta_rt_py.train.evaluation.section import Section, Table, Verdict
 from magenta_rt_py.train.evaluation.tables import estimate_text
-from magenta_rt_py.train.evaluation.workbench import Workbench, studio_sources
+from magenta_rt_py.train.evaluation.workbench import Workbench
 
 WANTED_MEL_DB = 2.5
 """Trained on a CPU; 2.0 where a GPU has trained it."""
@@ -55,10 +56,10 @@ def measure(bench: Workbench, *, folder: pathlib.Path | None = None, trained_on_
         "sounds": len(rows[MOST_LEVELS]),
         **{f"levels_{levels}": codec_report.summarise(of_levels) for levels, of_levels in rows.items()},
         "ceiling": codec_report.summarise([codec_report.measure_pair(sound, sound)]),
-        "floor": codec_report.summarise([row for part in parts for row in part["floor"]] or [_noise_row(sound)]),
+        "floor": codec_report.summarise([row for part in parts for row in part["floor"]]),
         "mel_distance_by_genre": mels,
         "code_use": codec_report.code_use(codes),
-        "streaming": codec_report.streaming_difference(bench.codec, sound.samples[: 4 * 48_000]),
+        "streaming": codec_report.streaming_difference(bench.codec, sound.samples[: 4 * SAMPLE_RATE_HZ]),
         "speed": codec_report.real_time_factors(bench.codec, sound.samples),
     }
     if files:
@@ -91,7 +92,7 @@ def _studio_part(bench: Workbench, number: int, genre: str) -> units.Record:
         return codec_report.measure_sounds(bench.codec, list(sounds))
 
     settings = {"genre": genre, "number": number, "pieces": pieces, "seconds": sizes.codec_seconds}
-    settings |= {"studio": studio_sources(), "measured": _measured_by()}
+    settings |= {"studio": units.studio_sources(), "measured": _measured_by()}
     return bench.units.get("codec", settings, make)
 
 
@@ -101,12 +102,6 @@ def _first_sound(bench: Workbench) -> renders.Sound:
         ["techno"], first_seed=renders.PROBE_TEST_SEED, pieces_per_genre=1, seconds=bench.sizes.codec_seconds, workers=1
     )
     return sound
-
-
-def _noise_row(sound: renders.Sound) -> dict[str, float]:
-    seconds = len(sound.samples) / 48_000
-    (noise,) = renders.noise_sounds([sound.genre], bpms=[sound.bpm], seconds=seconds)
-    return codec_report.measure_pair(sound, noise)
 
 
 def _recordings(bench: Workbench, files: Sequence[pathlib.Path], studio_mels: Sequence[float]) -> dict[str, Any]:

@@ -89,10 +89,6 @@ class Estimate:
         """For a report."""
         return {"value": round(self.value, 4), "interval_95": [round(self.low, 4), round(self.high, 4)], "count": self.count}
 
-    def to_text(self) -> str:
-        """`2.51 [2.40, 2.62]`."""
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
-
 
 def mean_of(values: Sequence[float]) -> Estimate:
     """Mean with Student's interval; of one value the interval is the value itself.

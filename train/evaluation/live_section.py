@@ -11,12 +11,13 @@ import numpy as np
 
 from magenta_rt_py.train.evaluation import pictures, renders, units
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
-from magenta_rt_py.train.evaluation.liveness import BARS, BEATS_PER_BAR, FRAMES_PER_MINUTE, Liveness, LivenessMeter
+from magenta_rt_py.train.evaluation.liveness import BARS, Liveness, LivenessMeter
 from magenta_rt_py.train.evaluation.pictures import Curve
 from magenta_rt_py.train.evaluation.prompts import EvaluationPrompt
 from magenta_rt_py.train.evaluation.section import Section, Table, Verdict
 from magenta_rt_py.train.evaluation.takes import CHUNK_SECONDS
-from magenta_rt_py.train.evaluation.workbench import Workbench, studio_sources
+from magenta_rt_py.train.evaluation.workbench import Workbench
+from magenta_rt_py.train.studio.score import BEATS_PER_BAR, FRAMES_PER_MINUTE
 
 GENRES = ("techno", "lofi hip hop", "ambient", "rock", "solo piano", "jazz")
 """Of the prompts that are left on, in this order; the first three are those of the quick set."""
@@ -122,7 +123,7 @@ def _true(bench: Workbench, prompt: EvaluationPrompt) -> dict[str, Any]:
         samples, codes, bpm = _true_sound(bench, prompt)
         return listen(pieces_of_sound(samples, codes), bpm=bpm if prompt.beat_driven else None).to_json()
 
-    settings = {"genre": prompt.genre, "minutes": bench.sizes.live_minutes, "studio": studio_sources()}
+    settings = {"genre": prompt.genre, "minutes": bench.sizes.live_minutes, "studio": units.studio_sources()}
     return bench.units.get("live_true", settings | {"own": _own_sources()}, make)
 
 
@@ -142,7 +143,7 @@ def _floors(bench: Workbench, prompt: EvaluationPrompt) -> dict[str, Any]:
             "silence": listen(pieces_of_sound(silence, None), bpm=None).to_json(),
         }
 
-    settings = {"genre": prompt.genre, "seconds": seconds, "studio": studio_sources(), "own": _own_sources()}
+    settings = {"genre": prompt.genre, "seconds": seconds, "studio": units.studio_sources(), "own": _own_sources()}
     return bench.units.get("live_floors", settings, make)
 
 

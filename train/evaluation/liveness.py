@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from magenta_rt_py.generators.safety import CEILING
 from magenta_rt_py.train.evaluation import rhythm
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
+from magenta_rt_py.train.studio.score import BEATS_PER_BAR, FRAMES_PER_MINUTE
 
 CLIPPED = CEILING * 10.0 ** (-0.1 / 20.0)
 """A sample that is so loud is at the ceiling: within 0.1 dB of the loudest that leaves a stream."""
@@ -47,8 +48,6 @@ HEARD_BEAT = 0.1
 """Autocorrelation below which there is no beat to tell a tempo from."""
 
 BARS = 4
-BEATS_PER_BAR = 4
-FRAMES_PER_MINUTE = 1500
 ALIKE = 0.9
 """Share of equal coarsest codes at which a stretch counts as repeated verbatim."""
 
@@ -307,7 +306,4 @@ def tempo_near(samples: Float[np.ndarray, "samples 2"], bpm: float) -> float:
         return math.nan
     trust = np.exp(-0.5 * ((lags / asked - 1.0) / TEMPO_TRUST) ** 2)
     best = int(lags[np.argmax(correlation[lags] * trust)])
-    before, here, after = (float(correlation[best + step]) for step in (-1, 0, 1))
-    curvature = before - 2 * here + after
-    shift = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
-    return TEMPO_BEATS * 60.0 * rhythm.FLUX_RATE_HZ / (best + float(np.clip(shift, -0.5, 0.5)))
+    return TEMPO_BEATS * 60.0 * rhythm.FLUX_RATE_HZ / rhythm.refined(correlation, best)

@@ -153,4 +153,4 @@ def _need(module: str, hook: str) -> Any:
 
 
 def _clips(samples: Float[np.ndarray, "samples 2"]) -> list[np.ndarray]:
-    return list(windows(samples, hop_seconds=WINDOW_SECONDS))
+    return windows(samples, hop_seconds=WINDOW_SECONDS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import pathlib
 from collections.abc import Callable
 
@@ -18,7 +17,7 @@ from jaxtyping import Float
 from magenta_rt_py.train.evaluation import descriptor
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
 from magenta_rt_py.train.evaluation.renders import HELD_OUT_SEED, CodecLike, Sound, render_sounds, round_trip
-from magenta_rt_py.train.evaluation.units import cache_folder, source_hash
+from magenta_rt_py.train.evaluation.units import Record, Units, cache_folder, source_hash, studio_sources
 
 ROUND_TRIP_LEVELS = (16, 4)
 """Levels of the codec round trips that the probe also learns from."""
@@ -133,42 +132,17 @@ def cached_probe_data(
     progress: Callable[[str], None] = lambda line: None,
 ) -> ProbeData:
     """`make_probe_data`, read from the cache folder where it was made before."""
-    from magenta_rt_py.train import studio
+    own = pathlib.Path(__file__)
+    names = ("audio_metrics.py", "rhythm.py", "descriptor.py", "renders.py", "probe_data.py")
+    own_files = [own.parent.parent / "mel.py", *(own.with_name(name) for name in names)]
+    key = f"{studio_sources()} {source_hash(own_files)} {codec_fingerprint(codec)}"
 
-    studio_files = pathlib.Path(studio.__file__).parent.rglob("*.py")
-    own_files = [
-        pathlib.Path(__file__).with_name(name)
-        for name in ("audio_metrics.py", "rhythm.py", "descriptor.py", "renders.py", "probe_data.py")
-    ]
-    text = "|".join(
-        [
-            source_hash(studio_files),
-            source_hash(own_files),
-            codec_fingerprint(codec),
-            repr((genres, pieces_per_genre, seconds)),
-        ]
-    )
-    file = (folder or cache_folder()) / f"probe-{hashlib.sha256(text.encode()).hexdigest()[:20]}.npz"
-    if file.exists():
-        with np.load(file, allow_pickle=False) as stored:
-            names = tuple(str(name) for name in stored["instruments"])
-            return ProbeData(instruments=names, **{key: stored[key] for key in stored.files if key != "instruments"})
-    data = make_probe_data(
-        genres,
-        codec,
-        pieces_per_genre=pieces_per_genre,
-        seconds=seconds,
-        workers=workers,
-        progress=progress,
-    )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.stem}.{os.getpid()}.part.npz")
-    arrays = {
-        "descriptors": data.descriptors,
-        "genre_ids": data.genre_ids,
-        "piece_ids": data.piece_ids,
-        "playing": data.playing,
-    }
-    np.savez(unfinished, instruments=np.array(data.instruments, str), **arrays)
-    unfinished.replace(file)
-    return data
+    def make() -> Record:
+        data = make_probe_data(
+            genres, codec, pieces_per_genre=pieces_per_genre, seconds=seconds, workers=workers, progress=progress
+        )
+        return dataclasses.asdict(data)
+
+    settings = {"genres": list(genres), "pieces": pieces_per_genre, "seconds": seconds}
+    record = Units(folder or cache_folder(), key=key).get("probe", settings, make)
+    return ProbeData(**{**record, "instruments": tuple(record["instruments"])})

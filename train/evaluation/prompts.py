@@ -10,9 +10,7 @@ import dataclasses
 
 from magenta_rt_py.train.studio.genres import GENRES
 from magenta_rt_py.train.studio.held_out import EVALUATION_TEXTS
-
-FRAMES_PER_MINUTE = 1500
-"""Codec frames (25 Hz) in a minute: bpm = FRAMES_PER_MINUTE / frames_per_beat."""
+from magenta_rt_py.train.studio.score import FRAMES_PER_MINUTE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,13 +23,11 @@ from magenta_rt_py.train.evaluation.outside import Hook, TextHook
 from magenta_rt_py.train.evaluation.probe import Probe
 from magenta_rt_py.train.evaluation.section import Section, Table
 from magenta_rt_py.train.evaluation.steering import wrong_genre
-from magenta_rt_py.train.evaluation.tables import estimate_text
+from magenta_rt_py.train.evaluation.tables import SETS, estimate_text, title_of
 from magenta_rt_py.train.evaluation.workbench import Workbench
 
 Rows = Callable[[Heard], np.ndarray | None]
 """A sound's vectors in some space, one row a window."""
-
-SETS = ("takes", "true_renders", "round_trip", "style_masked", "noise")
 
 
 def halves(sounds: Sequence[Heard]) -> tuple[list[Heard], list[Heard]]:
@@ -159,13 +157,7 @@ def evaluate_quality(
 
 def measure(bench: Workbench) -> Section:
     """Distances and divergences of the takes, their ceilings and floors."""
-    sets = {
-        "takes": bench.takes(),
-        "true_renders": bench.true_renders,
-        "round_trip": bench.round_trips,
-        "style_masked": bench.takes(style_masked=True),
-        "noise": bench.noise,
-    }
+    sets = bench.sets()
     bench.say("quality: distances")
     texts = {prompt.genre: prompt.text for prompt in bench.prompts}
     report = evaluate_quality(sets, probe=bench.probe, genres=bench.genres, texts=texts, hooks=bench.hooks)
@@ -199,13 +191,13 @@ def table_of(report: Mapping[str, Any]) -> Table:
     for name in names:
         cells = [estimate_text(one.get(name)) for one in columns.values()]
         cells += [estimate_text(one.get(name, {}).get("matched")) for one in texts.values()]
-        rows.append((name.replace("_", " "), *cells))
+        rows.append((title_of(name), *cells))
     return Table(
         title="Distance from true renders",
         note=f"From one half of the true renders ({report['reference_sounds']} sounds); the row of true renders is the "
         "other half, the least that can be hoped for. Lower is nearer. A distance grows as a set gets smaller: style masked "
         "and noise are smaller sets.",
-        header=("", *(_TITLES.get(name, name.replace("_", " ")) for name in columns), *texts),
+        header=("", *(_TITLES.get(name, title_of(name)) for name in columns), *texts),
         rows=tuple(rows),
     )
 
@@ -217,7 +209,7 @@ def _draw(file: pathlib.Path, report: Mapping[str, Any]) -> None:
         if all(name in one for one in columns.values()):
             # Relative to the takes, so that figures of different units fit one axis.
             scales = [max(float(one["takes"]["value"]), 1e-9) for one in columns.values()]
-            bars[name.replace("_", " ")] = [
+            bars[title_of(name)] = [
                 tuple(float(value) / scale for value in (one[name]["value"], *one[name]["interval_95"]))
                 for one, scale in zip(columns.values(), scales)
             ]

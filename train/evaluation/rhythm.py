@@ -101,12 +101,16 @@ def _comb(correlation: np.ndarray, lags: np.ndarray) -> np.ndarray:
 
 
 def beat_lag(correlation: Float[np.ndarray, " lags"]) -> float:
-    """Lag of the beat in flux frames, with a parabola through the peak for its fraction."""
+    """Lag of the beat in flux frames, with its fraction."""
     slowest, fastest = TEMPO_RANGE_BPM
     lags = np.arange(math.ceil(60 * FLUX_RATE_HZ / fastest), math.floor(60 * FLUX_RATE_HZ / slowest) + 1)
     octaves = np.log2(60 * FLUX_RATE_HZ / lags / PRIOR_CENTRE_BPM)
     prior = np.exp(-0.5 * (octaves / PRIOR_WIDTH_OCTAVES) ** 2)
-    best = int(lags[np.argmax(_comb(correlation, lags) * prior)])
+    return refined(correlation, int(lags[np.argmax(_comb(correlation, lags) * prior)]))
+
+
+def refined(correlation: Float[np.ndarray, " lags"], best: int) -> float:
+    """Place of a peak between lags, by a parabola through the one that is highest and its neighbours."""
     if best + 1 >= len(correlation):
         return float(best)
     before, here, after = (float(correlation[best + step]) for step in (-1, 0, 1))

@@ -23,7 +23,7 @@ from magenta_rt_py.train.evaluation.named_instruments import Detector, named_in,
 from magenta_rt_py.train.evaluation.probe import Probe
 from magenta_rt_py.train.evaluation.prompts import EvaluationPrompt
 from magenta_rt_py.train.evaluation.section import Section, Table, Verdict
-from magenta_rt_py.train.evaluation.tables import estimate_text, share_text
+from magenta_rt_py.train.evaluation.tables import estimate_text, sets_in, share_text
 from magenta_rt_py.train.evaluation.workbench import Workbench
 
 WRONG_PROMPT_SHIFT = 3
@@ -41,7 +41,6 @@ class Judgement:
 
     genre: str
     """What it should be."""
-    seed: int
     probe_ranking: tuple[str, ...]
     """Genres, the probe's most probable first."""
     probe_probability: float
@@ -87,7 +86,6 @@ class Judges:
             cosines = dict(zip(self._genres, (float(value) for value in self._texts @ style), strict=True))
         return Judgement(
             genre=heard.genre,
-            seed=heard.seed,
             probe_ranking=tuple(self._probe.genres[index] for index in order),
             probe_probability=float(probabilities[self._probe.genres.index(heard.genre)]),
             style_ranking=tuple(sorted(cosines, key=lambda genre: -cosines[genre])),
@@ -199,13 +197,7 @@ def evaluate_steering(
 
 def measure(bench: Workbench) -> Section:
     """Steering of all prompts with all seeds, its ceilings and floors."""
-    sets = {
-        "takes": bench.takes(),
-        "true_renders": bench.true_renders,
-        "round_trip": bench.round_trips,
-        "style_masked": bench.takes(style_masked=True),
-        "noise": bench.noise,
-    }
+    sets = bench.sets()
     bench.say("steering: judging")
     named = {prompt.genre: named_in(prompt.text) for prompt in bench.prompts}
     detectors = {
@@ -223,7 +215,7 @@ def measure(bench: Workbench) -> Section:
         tables=tables_of(report),
         verdicts=verdicts_of(report),
         pictures=(
-            ("steering", lambda file: draw(file, report)),
+            ("steering", lambda file: _draw(file, report)),
             ("takes", lambda file: pictures.contact_sheet(file, sets["takes"])),
         ),
     )
@@ -244,9 +236,6 @@ def verdicts_of(report: dict) -> tuple[Verdict, ...]:
     )
 
 
-SET_NAMES = ("takes", "true_renders", "round_trip", "style_masked", "noise")
-
-
 def tables_of(report: dict) -> tuple[Table, ...]:
     """Sets side by side, then the takes by prompt."""
     sets = Table(
@@ -258,7 +247,7 @@ def tables_of(report: dict) -> tuple[Table, ...]:
         ),
         rows=tuple(
             (
-                name.replace("_", " "),
+                title,
                 share_text(one["probe_top1"]),
                 share_text(one.get("style_rank1")),
                 share_text(one["genre_or_instrument"]),
@@ -267,8 +256,7 @@ def tables_of(report: dict) -> tuple[Table, ...]:
                 share_text(one.get("style_wrong_prompt")),
                 share_text(one["genre_or_instrument_wrong_prompt"]),
             )
-            for name in SET_NAMES
-            if (one := report.get(name))
+            for title, one in sets_in(report).items()
         ),
     )
     prompts = Table(
@@ -289,15 +277,12 @@ def tables_of(report: dict) -> tuple[Table, ...]:
     return (sets, prompts)
 
 
-def draw(file: pathlib.Path, report: dict) -> None:
+def _draw(file: pathlib.Path, report: dict) -> None:
     """Bars of the three shares for every set, with their intervals."""
     keys = {"probe_top1": "probe first", "style_rank1": "style first", "genre_or_instrument": "genre or instrument"}
     bars = {
-        name.replace("_", " "): [
-            (one[key]["share"], *one[key]["wilson_95"]) if key in one else (0.0, 0.0, 0.0) for key in keys
-        ]
-        for name in SET_NAMES
-        if (one := report.get(name))
+        title: [(one[key]["share"], *one[key]["wilson_95"]) if key in one else (0.0, 0.0, 0.0) for key in keys]
+        for title, one in sets_in(report).items()
     }
     lines = (WANTED_PROBE, WANTED_STYLE, WANTED_NAMED)
     pictures.bars(file, tuple(keys.values()), bars, title="Steering: share of sounds", wanted=lines)

@@ -22,7 +22,7 @@ from magenta_rt_py.train.evaluation.intervals import mean_of, share_of
 from magenta_rt_py.train.evaluation.section import Section, Table, Verdict
 from magenta_rt_py.train.evaluation.tables import estimate_text, share_text
 from magenta_rt_py.train.evaluation.transitions import known_styles
-from magenta_rt_py.train.evaluation.workbench import Workbench, studio_sources
+from magenta_rt_py.train.evaluation.workbench import Workbench
 
 NEIGHBOURS = 3
 """Names that are printed of each recording."""
@@ -31,7 +31,7 @@ BLOCK_SECONDS = 10.0
 BLOCKS_A_FILE = 3
 
 WANTED_BLEND_MEDIAN_RANK = 3
-"""Of the pair's own name among all pairs' names: near. Not the issue's number but this page's."""
+"""Of the pair's own name among all pairs' names: near. Chosen here, where nothing else names a number."""
 
 
 def ranks(
@@ -129,7 +129,7 @@ def _render_styles(bench: Workbench, genres: Sequence[str]) -> Float[np.ndarray,
             )
             return {"style": np.stack([bench.model.embed((sound.samples, SAMPLE_RATE_HZ)) for sound in sounds])}
 
-        settings = {"genre": genre, "number": number, "pieces": pieces, "studio": studio_sources()}
+        settings = {"genre": genre, "number": number, "pieces": pieces, "studio": units.studio_sources()}
         found.append(features.direction(bench.units.get("style", settings, make)["style"].astype(np.float64)))
         bench.say(f"style: renders {number + 1}/{len(genres)} {genre}")
     return np.stack(found)
@@ -199,7 +199,7 @@ def _recordings(
 
 
 def verdicts_of(report: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    """Blends beside what is wanted; the issue names no number for the rest."""
+    """Blends beside what is wanted; nothing is wanted of the rest."""
     blends = report["blends"]["sum"]
     return (
         Verdict(

@@ -1,8 +1,22 @@
-"""Figures with their intervals as text."""
+"""Figures with their intervals as text, and the sets of sounds that they are of."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+SETS = ("takes", "true_renders", "round_trip", "style_masked", "noise")
+"""What is measured, then its ceilings and floors; in the order of rows and colours."""
+
+
+def title_of(name: str) -> str:
+    """A set's or a figure's name in a table."""
+    return name.replace("_", " ")
+
+
+def sets_in(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report holds of each set that was measured, by its title, in the order of `SETS`."""
+    return {title_of(name): report[name] for name in SETS if report.get(name)}
 
 
 def share_text(share: dict[str, Any] | None) -> str:

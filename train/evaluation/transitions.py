@@ -13,7 +13,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from magenta_rt_py.train.evaluation import features, pictures, units
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
-from magenta_rt_py.train.evaluation.descriptor import WINDOW_SECONDS
+from magenta_rt_py.train.evaluation.descriptor import WINDOW_SECONDS, windows
 from magenta_rt_py.train.evaluation.features import Embed
 from magenta_rt_py.train.evaluation.intervals import mean_of, ratio_of, share_of
 from magenta_rt_py.train.evaluation.pictures import Curve
@@ -74,10 +74,9 @@ def window_embeddings(
     samples: Float[np.ndarray, "samples 2"], embed: Embed
 ) -> tuple[Float[np.ndarray, " windows"], Float[np.ndarray, "windows dim"]]:
     """Middles of the windows in seconds, and the directions of their embeddings."""
-    size, hop = int(WINDOW_SECONDS * SAMPLE_RATE_HZ), int(HOP_SECONDS * SAMPLE_RATE_HZ)
-    starts = np.arange(0, len(samples) - size + 1, hop)
-    vectors = [np.asarray(embed((samples[start : start + size], SAMPLE_RATE_HZ)), np.float64) for start in starts]
-    return starts / SAMPLE_RATE_HZ + WINDOW_SECONDS / 2, features.direction(np.stack(vectors))
+    cuts = windows(samples, hop_seconds=HOP_SECONDS)
+    vectors = [np.asarray(embed((cut, SAMPLE_RATE_HZ)), np.float64) for cut in cuts]
+    return HOP_SECONDS * np.arange(len(cuts)) + WINDOW_SECONDS / 2, features.direction(np.stack(vectors))
 
 
 def curves_of(
@@ -263,11 +262,12 @@ def evaluate(
     seconds, middle = curves[0].seconds, total_seconds / 2
     crossing = crossing_seconds(seconds, mean["to_start"], mean["to_end"])
     own = [crossing_seconds(one.seconds, one.to_start, one.to_end) for one in curves]
+    grades = collections.Counter(style.grade for _, *ends in pairs for style in ends)
     near = [one is not None and abs(one - middle) <= WANTED_CROSSING_SECONDS for one in own]
     return {
         "pairs": len(pairs),
         "seconds": total_seconds,
-        "words": {grade: _count(pairs, grade) for grade in GRADES},
+        "words": {grade: grades[grade] for grade in GRADES},
         "cosine_to_target": mean_of(targets).to_json(),
         "fixed_prompt_value": mean_of(values).to_json(),
         "shuffled_target": mean_of(floor).to_json() if floor else None,
@@ -306,11 +306,6 @@ def _other_target(
     first, last = texts[apart[0][1].name], texts[apart[0][2].name]
     target = features.direction((1.0 - heard.weight)[:, None] * first + heard.weight[:, None] * last)
     return float((heard.style * target).sum(1).mean())
-
-
-def _count(pairs: Iterable[tuple[int, Style, Style]], grade: str) -> int:
-    """Ends of pairs of a grade."""
-    return collections.Counter(style.grade for _, *ends in pairs for style in ends)[grade]
 
 
 def verdicts_of(report: Mapping[str, Any]) -> tuple[Verdict, ...]:

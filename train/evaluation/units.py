@@ -6,6 +6,7 @@ bundle, the sources that make and measure it, its settings), so a stale one is n
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -38,6 +39,12 @@ def source_hash(files: Iterable[pathlib.Path]) -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def studio_sources() -> str:
+    """Hash of the sources that make held-out renders."""
+    return source_hash((pathlib.Path(__file__).parent.parent / "studio").rglob("*.py"))
+
+
 class Units:
     """A folder of finished units. Two runs may share it: files appear whole or not at all.
 
@@ -58,16 +65,19 @@ class Units:
         self.made = 0
         self.read = 0
 
-    def get(self, name: str, settings: Mapping[str, Any], make: Callable[[], Record]) -> Record:
+    def get(
+        self, name: str, settings: Mapping[str, Any], make: Callable[[], Record], *, anew: bool = False
+    ) -> Record:
         """A unit's record, read if it is there, else made and kept.
 
         Args:
           name: kind of unit, such as "take"; letters.
           settings: what it depends on besides the key, as JSON holds it.
           make: does the work.
+          anew: make it also if it is there.
         """
         file = self._file(name, settings)
-        record = _read(file)
+        record = None if anew else _read(file)
         if record is not None:
             self.read += 1
             return record

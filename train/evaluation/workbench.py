@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from magenta_rt_py.generators import system
-from magenta_rt_py.train.evaluation import features, outside, probe, probe_data, prompts, renders, takes, units
+from magenta_rt_py.train.evaluation import features, probe, probe_data, prompts, renders, takes, units
 from magenta_rt_py.train.evaluation.features import Heard
 from magenta_rt_py.train.evaluation.outside import Hook
 from magenta_rt_py.train.evaluation.prompts import EvaluationPrompt
@@ -38,7 +38,7 @@ class Sizes:
     """Takes a prompt."""
     take_seconds: float = prompts.TAKE_SECONDS
     true_pieces: int = 6
-    """Held-out renders a genre beside the takes: twice as many as takes, so that each half is as large as they are."""
+    """Held-out renders a genre beside the takes; twice as many as takes makes each half as large as they are."""
     probe_pieces: int = 12
     """Held-out renders a genre that train the probe."""
     probe_seconds: float = 30.0
@@ -176,6 +176,16 @@ class Workbench:
                 self.say(f"takes: {len(heard)}{' without style' if style_masked else ''}, {prompt.text}")
         return heard
 
+    def sets(self, chosen: Sequence[EvaluationPrompt] | None = None) -> dict[str, list[Heard]]:
+        """Takes of all or of the chosen prompts, their ceilings and floors, by the names of `tables.SETS`."""
+        return {
+            "takes": self.takes(chosen),
+            "true_renders": self.true_renders,
+            "round_trip": self.round_trips,
+            "style_masked": self.takes(chosen, style_masked=True),
+            "noise": self.noise,
+        }
+
     def _take(self, prompt: EvaluationPrompt, seed: int, style_masked: bool) -> Heard:
         seconds = self.sizes.take_seconds
         kept = None if self.takes_folder is None or style_masked else self.takes_folder / takes.file_name(prompt.genre, seed)
@@ -186,9 +196,6 @@ class Workbench:
                 takes.save(kept, sound)
             return self.hear(sound, text=prompt.text).to_record()
 
-        if kept is not None and not kept.exists():
-            return Heard.from_record(make())
-
         settings = {
             **dataclasses.asdict(prompt),
             "seed": seed,
@@ -196,7 +203,8 @@ class Workbench:
             "masked": style_masked,
             "hooks": self._hook_names,
         }
-        return Heard.from_record(self.units.get("take", settings, make))
+        is_missing = kept is not None and not kept.exists()
+        return Heard.from_record(self.units.get("take", settings, make, anew=is_missing))
 
     @functools.cached_property
     def true_renders(self) -> list[Heard]:
@@ -218,7 +226,7 @@ class Workbench:
                 "pieces": self.sizes.true_pieces,
                 "seconds": self.sizes.take_seconds,
                 "hooks": self._hook_names,
-                "studio": studio_sources(),
+                "studio": units.studio_sources(),
             }
             record = self.units.get(name, settings, functools.partial(self._render_unit, genre, index, treat))
             heard += unpack(record)
@@ -272,11 +280,6 @@ def unpack(record: units.Record) -> list[Heard]:
     return heard
 
 
-def load_hooks(names: Sequence[str]) -> list[Hook]:
-    """Other programs' models by name, before any work is done."""
-    return [outside.load(name) for name in names]
-
-
 def _checksum(bundle: Any) -> str:
     """First digits of the hash of a bundle's index, which holds the hashes of its weights."""
     return hashlib.sha256((pathlib.Path(bundle.path) / "bundle.json").read_bytes()).hexdigest()[:12]
@@ -286,16 +289,6 @@ def _sources() -> str:
     """Hash of the sources that make and measure takes."""
     own = pathlib.Path(__file__).parent
     measuring = ("audio_metrics", "rhythm", "descriptor", "renders", "takes", "features", "random_features")
-    files = [own / f"{name}.py" for name in measuring]
-    files += [file for part in MAKING_PARTS for file in (_package() / part).glob("*.py")]
+    files = [own.parent / "mel.py", *(own / f"{name}.py" for name in measuring)]
+    files += [file for part in MAKING_PARTS for file in (own.parent.parent / part).glob("*.py")]
     return units.source_hash(files)
-
-
-@functools.cache
-def studio_sources() -> str:
-    """Hash of the sources that make held-out renders."""
-    return units.source_hash((_package() / "train" / "studio").rglob("*.py"))
-
-
-def _package() -> pathlib.Path:
-    return pathlib.Path(__file__).parent.parent.parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from magenta_rt_py.errors import MrtError
@@ -40,12 +41,13 @@ def pack(out: Path) -> str:
     """
     out.mkdir(parents=True, exist_ok=True)
     font = out / "starter.sf3"
-    subset(soundfont_path(), font, presets_played())
+    presets = presets_played()
+    subset(soundfont_path(), font, presets)
     wheels = _fetch_packages(out)
     luggage, checkout = _bytes_of(out.rglob("*")), checkout_bytes(out)
     total = luggage + checkout
     lines = [
-        f"{font}: {font.stat().st_size / 2**20:.1f} MiB, {len(presets_played())} presets",
+        f"{font}: {font.stat().st_size / 2**20:.1f} MiB, {len(presets)} presets",
         f"{wheels}: {_bytes_of(wheels.iterdir()) / 2**20:.1f} MiB, {', '.join(PACKAGES)} for Python {TARGET_PYTHON}",
         f"checkout {checkout / 2**20:.1f} MiB; in all {total / 2**20:.1f} of {LIMIT_BYTES / 2**20:.0f} MiB",
         f"there: python3 -m pip install --no-index --no-deps --target SITE {wheels}/*.whl, PYTHONPATH=SITE,",
@@ -58,12 +60,12 @@ def pack(out: Path) -> str:
 
 def presets_played() -> set[tuple[int, int]]:
     """(bank, program) of everything that the studio plays from the sound font."""
-    pitched = {(0, instrument.program) for instrument in INSTRUMENTS.values() if instrument.program is not None}
+    played = {(0, instrument.program) for instrument in INSTRUMENTS.values() if instrument.program is not None}
     for voices in KITS.values():
         for voice in voices.values():
             if isinstance(voice, GmDrum):
-                pitched.add((DRUM_BANK, voice.kit) if voice.program is None else (0, voice.program))
-    return pitched
+                played.add((DRUM_BANK, voice.kit) if voice.program is None else (0, voice.program))
+    return played
 
 
 def checkout_bytes(luggage: Path) -> int:
@@ -79,7 +81,7 @@ def checkout_bytes(luggage: Path) -> int:
     return _bytes_of(path for path in paths if not path.resolve().is_relative_to(inside))
 
 
-def _bytes_of(paths) -> int:
+def _bytes_of(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file() and not path.is_symlink())
 
 

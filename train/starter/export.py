@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ STORAGE = {
 a language model that is fed other codes than it was trained on wanders off."""
 
 
+def storage_of(parts: Collection[str]) -> dict[str, str]:
+    """The entries of STORAGE for a bundle of some parts only."""
+    return {key: form for key, form in STORAGE.items() if key.split("/")[0] in parts}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Part:
     """One trained model: its geometry as plain JSON data, and its tensors."""
@@ -66,5 +72,5 @@ def write_bundle(output: Path, parts: dict[str, Part], recipe: StarterRecipe, di
         output,
         parts={name: (dataclasses.asdict(part.config), part.tensors) for name, part in parts.items()},
         record=record,
-        storage={key: form for key, form in STORAGE.items() if key.split("/")[0] in parts},
+        storage=storage_of(parts),
     )

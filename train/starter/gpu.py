@@ -13,6 +13,7 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,11 +24,11 @@ import numpy as np
 
 from magenta_rt_py.bundle import load_bundle, save_bundle
 from magenta_rt_py.train.starter import stages
-from magenta_rt_py.train.starter.export import STORAGE
+from magenta_rt_py.train.starter.export import storage_of
 from magenta_rt_py.train.starter.guard import PARENT_VARIABLE
 from magenta_rt_py.train.starter.kept import load_tensors, save_tensors, write_text
 from magenta_rt_py.train.starter.recipe import RECIPES, StarterRecipe
-from magenta_rt_py.train.starter.record import AMOUNTS_FILE, amounts
+from magenta_rt_py.train.starter.record import AMOUNTS_FILE, count_amounts
 from magenta_rt_py.train.starter.render import shard_path
 from magenta_rt_py.train.starter.stopwatch import Stopwatch
 from magenta_rt_py.train.starter.tokens import token_path
@@ -92,7 +93,8 @@ def prepare(recipe: StarterRecipe, directory: Path, *, workers: int) -> None:
             stages.style(recipe, directory)
         left = RENDERING_ENDS_SECONDS - (time.monotonic() - started)
         try:
-            rendering.wait(timeout=max(left, 0.0))
+            if rendering.wait(timeout=max(left, 0.0)):
+                stages.say(f"rendering ended with code {rendering.returncode}; going on with what there is")
         except subprocess.TimeoutExpired:
             stages.say("rendering was not done in time; going on with what there is")
     finally:
@@ -102,7 +104,7 @@ def prepare(recipe: StarterRecipe, directory: Path, *, workers: int) -> None:
         stages.codes(recipe, directory, workers=0)
     with Stopwatch(directory, "tokens"):
         stages.tokens(recipe, directory)
-    write_text(directory / AMOUNTS_FILE, json.dumps(amounts(recipe, directory)))
+    write_text(directory / AMOUNTS_FILE, json.dumps(count_amounts(recipe, directory)))
 
 
 def _name_of(recipe: StarterRecipe) -> str:
@@ -117,23 +119,17 @@ def give_out(recipe: StarterRecipe, directory: Path, out: Path) -> None:
       ValueError: they are more or larger than may be given out.
     """
     out.mkdir(parents=True, exist_ok=True)
-    codec, style, _ = stages.sizes(recipe)
-    models = {"codec": load_tensors(directory, "codec"), "style": stages.load_style(recipe, directory).to_tensors()}
-    configs = {"codec": dataclasses.asdict(codec), "style": dataclasses.asdict(style)}
-    save_bundle(
-        out / "parts",
-        parts={name: (configs[name], models[name]) for name in models},
-        record={"name": "starter parts"},
-        storage={key: form for key, form in STORAGE.items() if key.split("/")[0] in models},
-    )
-    paths = [token_path(directory, index) for index in range(recipe.num_shards)]
-    paths = [path for path in paths if path.exists()]
-    _, held_out = stages.token_shards(recipe, directory)
-    training = [path for path in paths if path not in held_out]
+    codec, style, language = stages.sizes(recipe)
+    parts = {
+        "codec": (dataclasses.asdict(codec), load_tensors(directory, "codec")),
+        "style": (dataclasses.asdict(style), stages.load_style(recipe, directory).to_tensors()),
+    }
+    save_bundle(out / "parts", parts=parts, record={"name": "starter parts"}, storage=storage_of(parts))
+    training, held_out = stages.token_shards(recipe, directory)
     together = max(_PIECES_A_FILE // recipe.pieces_per_shard, 1)
     groups = [training[start : start + together] for start in range(0, len(training), together)]
     for number, group in enumerate([*groups, held_out]):
-        _pack_tokens(group, out / f"tokens-{number:02d}.npz", levels=stages.sizes(recipe)[2].num_levels)
+        _pack_tokens(group, out / f"tokens-{number:02d}.npz", levels=language.num_levels)
     with tarfile.open(out / _STATE, "w:gz") as archive:
         for path in sorted(directory.rglob("*")):
             name = path.relative_to(directory)
@@ -154,7 +150,7 @@ def give_out(recipe: StarterRecipe, directory: Path, out: Path) -> None:
 
 
 def take_in(into: Path, directory: Path) -> None:
-    """Fills a work directory with what command 1 gave out."""
+    """Fills a work directory with what command 1 gave out, in place of the tokens that it holds."""
     bundle = load_bundle(into / "parts")
     for part in ("codec", "style"):
         tensors = {name: np.asarray(value) for name, value in bundle.tensors(part).items()}
@@ -166,9 +162,11 @@ def take_in(into: Path, directory: Path) -> None:
     with tarfile.open(into / _STATE) as archive:
         archive.extractall(directory, filter="data")
     code_vectors = load_tensors(directory, "style")["quantizer/code_vectors"]
+    tokens = token_path(directory, 0).parent
+    # Where command 1 ran here too, its shards would be trained on twice, the held-out ones among them.
+    shutil.rmtree(tokens, ignore_errors=True)
+    tokens.mkdir(parents=True)
     for number, path in enumerate(sorted(into.glob("tokens-*.npz"))):
-        target = token_path(directory, number)
-        target.parent.mkdir(parents=True, exist_ok=True)
         with np.load(path) as packed:
             arrays = {name: packed[name] for name in packed.files}
         codes = arrays["style_text_codes"]
@@ -177,7 +175,7 @@ def take_in(into: Path, directory: Path) -> None:
         audio = np.zeros((*arrays["style_audio_codes"].shape[:2], 0), np.float32)
         content = io.BytesIO()
         np.savez(content, style_text=text.astype(np.float32), style_audio=audio, **arrays)
-        target.write_bytes(content.getvalue())
+        token_path(directory, number).write_bytes(content.getvalue())
 
 
 def _pack_tokens(paths: list[Path], target: Path, *, levels: int) -> None:

@@ -27,13 +27,13 @@ def phases(recipe: StarterRecipe) -> tuple[tuple[Lane, ...], ...]:
 
     `codes` renders from the end what `render` has not come to yet.
     """
-    last = (("refinement",),) if recipe.ship_refinement else ()
+    refinement = ((("refinement",),),) if recipe.ship_refinement else ()
     return (
         (("render-codec",),),
         (("codec", "codes"), ("render", "style")),
         (("tokens",),),
         (("lm",),),
-        *((lane,) for lane in last),
+        *refinement,
         (("export",),),
     )
 

@@ -39,7 +39,7 @@ class StarterRecipe:
 
     # --- style
     # Wall seconds of style tower training (one core).
-    style_seconds: float = 720.0
+    style_seconds: float = 840.0
     # Audio-text pairs a step.
     style_batch: int = 64
 

@@ -66,9 +66,14 @@ def _processor_name() -> str:
 
 
 def amounts(recipe: StarterRecipe, directory: Path) -> dict[str, Any]:
-    """How much was rendered: hours, pieces by kind and by genre (of their first section), seeds."""
+    """How much was rendered, as kept in AMOUNTS_FILE, or else counted."""
     if (directory / AMOUNTS_FILE).exists():
         return json.loads((directory / AMOUNTS_FILE).read_text())
+    return count_amounts(recipe, directory)
+
+
+def count_amounts(recipe: StarterRecipe, directory: Path) -> dict[str, Any]:
+    """How much was rendered: hours, pieces by kind and by genre (of their first section), seeds."""
     labels = [
         label
         for index in range(recipe.num_shards)

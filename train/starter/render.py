@@ -66,9 +66,9 @@ def render_shard(
     log_energies, log_mels, labels, recorded = [], [], [], []
     for number in pieces_of_shard(recipe, index):
         genre = studio.STARTER_GENRES[number % len(studio.STARTER_GENRES)]
-        piece = studio.draw_piece(recipe.first_seed + number, genre=genre, seconds=recipe.piece_seconds)
-        log_energies.append(_energies(codec_config, piece.samples))
         seed = recipe.first_seed + number
+        piece = studio.draw_piece(seed, genre=genre, seconds=recipe.piece_seconds)
+        log_energies.append(_energies(codec_config, piece.samples))
         if index < recipe.codec_shards and is_changed(seed):
             recorded.append(_energies(codec_config, augment(piece.samples, seed=seed)))
         mono = audio.to_mono(np.asarray(piece.samples), codec_config.sample_rate, style_config.sample_rate_hz)

@@ -50,11 +50,9 @@ def subset(source: Path, target: Path, presets: set[tuple[int, int]]) -> None:
     if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
         raise SoundFontFormatError(f"{source} is no sound font; name an .sf3 file")
     tables = {chunk.name: chunk for chunk in _all_chunks(data)}
-    missing = {name.decode() for name in (b"smpl", b"phdr", b"pbag", b"pgen", b"inst", b"ibag", b"igen", b"shdr")} - {
-        name.decode() for name in tables
-    }
+    missing = sorted({b"smpl", b"phdr", b"pbag", b"pgen", b"inst", b"ibag", b"igen", b"shdr"} - tables.keys())
     if missing:
-        raise SoundFontFormatError(f"{source} lacks the chunk {sorted(missing)[0]}; name an .sf3 file")
+        raise SoundFontFormatError(f"{source} lacks the chunk {missing[0].decode()}; name an .sf3 file")
     headers = _rows(data, tables[b"shdr"], _SAMPLE)
     kept = _samples_of(data, tables, presets, source)
     if any(not headers[number][9] & _COMPRESSED for number in kept):

@@ -35,8 +35,9 @@ def style_dataset(shards: Sequence[Shard]) -> StyleDataset:
                 windows = np.flatnonzero(heard == number)
                 if len(windows):
                     spread = np.linspace(0, len(windows) - 1, WINDOWS_PER_SECTION_IN_STYLE_TRAINING).round().astype(int)
-                    chosen += [(row, window) for window in dict.fromkeys(windows[spread])]
-                    owners += [len(sections)] * len(dict.fromkeys(windows[spread]))
+                    few = np.unique(windows[spread])
+                    chosen += [(row, window) for window in few]
+                    owners += [len(sections)] * len(few)
                     sections.append(section)
         rows, windows = (np.array(column) for column in zip(*chosen, strict=True))
         log_mels.append(shard.log_mels[rows, windows])

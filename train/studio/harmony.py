@@ -79,9 +79,3 @@ def voicing(chord: Chord, centre: int, *, power: bool = False) -> tuple[int, ...
 def scale_pitches(*, key: int, mode: str, low: int, high: int) -> list[int]:
     """The scale's pitches from `low` to `high`, both included, upwards."""
     return [pitch for pitch in range(low, high + 1) if (pitch - key) % 12 in MODES[mode]]
-
-
-def scale_pitch(step: int, *, key: int, mode: str, centre: int) -> int:
-    """The pitch `step` scale steps above the tonic nearest to `centre`."""
-    octave, degree = divmod(step, 7)
-    return nearest_pitch(key, centre) + MODES[mode][degree] + 12 * octave

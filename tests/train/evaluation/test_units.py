@@ -20,6 +20,14 @@ def test_a_unit_is_made_once_and_comes_back_as_it_was(tmp_path):
     assert found == made
 
 
+def test_a_unit_that_is_made_anew_takes_the_place_of_the_old(tmp_path):
+    units = Units(tmp_path, key="a")
+    units.get("take", {}, lambda: {"value": 1})
+    assert units.get("take", {}, lambda: {"value": 2}, anew=True) == {"value": 2}
+    assert units.get("take", {}, lambda: pytest.fail("made again")) == {"value": 2}
+    assert (units.made, units.read) == (2, 1)
+
+
 @pytest.mark.parametrize(("key", "name", "settings"), [("b", "take", 1), ("a", "render", 1), ("a", "take", 2)])
 def test_another_key_name_or_setting_is_another_unit(tmp_path, key, name, settings):
     Units(tmp_path, key="a").get("take", {"seed": 1}, _record)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from magenta_rt_py.train.studio.harmony import nearest_pitch, parse_chord, scale_pitch, voicing
+from magenta_rt_py.train.studio.harmony import nearest_pitch, parse_chord, scale_pitches, voicing
 
 C, E, G = 0, 4, 7
 
@@ -47,5 +47,5 @@ def test_voicings_hold_the_chord_near_the_centre():
     assert voicing(parse_chord("V", key=C, mode="major"), 45, power=True) == (43, 50, 55)
 
 
-def test_scale_steps_count_in_octaves_of_seven():
-    assert [scale_pitch(step, key=C, mode="major", centre=60) for step in (-7, -1, 0, 2, 7)] == [48, 59, 60, 64, 72]
+def test_a_scale_goes_up_from_end_to_end():
+    assert scale_pitches(key=C, mode="major", low=59, high=72) == [59, 60, 62, 64, 65, 67, 69, 71, 72]
