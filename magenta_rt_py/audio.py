@@ -26,7 +26,9 @@ __all__ = [
 SAMPLE_RATE_HZ = 48_000  # of everything this package plays; prompts and inputs are brought to it
 
 # What a file's suffix means for the bits of a sample. 24 bits: 16 would add audible noise to quiet fades.
-_SUBTYPES = {".flac": "PCM_24", ".wav": "PCM_24", ".aiff": "PCM_24", ".ogg": "VORBIS"}
+_SUBTYPES = {".flac": "PCM_24", ".wav": "PCM_24", ".aiff": "PCM_24", ".ogg": "VORBIS", ".opus": "OPUS"}
+# Opus travels in an Ogg file, which its suffix does not say.
+_FORMATS = {".opus": "OGG"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def write(path: str | os.PathLike, samples: Float[np.ndarray, "samples channels"
     """Writes audio, replacing the file only once all of it is on the disk.
 
     Args:
-      path: where to; the suffix chooses the format: .wav, .flac, .aiff (24 bits) or .ogg.
+      path: where to; the suffix chooses the format: .wav, .flac, .aiff (24 bits), .ogg, or .opus (which takes
+        8, 12, 16, 24 or 48 kHz).
       samples: full scale is -1..1; what is beyond is clipped.
       sample_rate: samples a second.
     Raises:
@@ -92,7 +95,8 @@ def write(path: str | os.PathLike, samples: Float[np.ndarray, "samples channels"
     # In the same directory, so that the replacement is one step.
     partial = target.with_name(f".{target.stem}.partial{target.suffix}")
     try:
-        soundfile.write(partial, np.clip(samples, -1.0, 1.0), sample_rate, subtype=subtype)
+        form = _FORMATS.get(target.suffix.lower())
+        soundfile.write(partial, np.clip(samples, -1.0, 1.0), sample_rate, subtype=subtype, format=form)
         partial.replace(target)
     except (soundfile.SoundFileError, RuntimeError) as error:
         reason = str(error).replace("\n", " ").rstrip(".")

@@ -77,6 +77,15 @@ def oracle_folder() -> Path | None:
 
 
 @pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory) -> Path:
+    """Directory of a bundle of random weights."""
+    # Here, because what is above must stand before JAX is imported.
+    from magenta_rt_py.generators.tiny import save_tiny_bundle
+
+    return save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""
     return ROOT

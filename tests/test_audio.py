@@ -29,6 +29,18 @@ def test_written_audio_is_read_back(tmp_path, suffix):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]  # nothing partial is left
 
 
+@pytest.mark.parametrize("suffix", [".ogg", ".opus"])
+def test_lossy_files_keep_rate_length_and_pitch(tmp_path, suffix):
+    samples = sine(1000.0, 48_000, 1.0, channels=2)
+    path = tmp_path / f"take{suffix}"
+    audio.write(path, samples, 48_000)
+    read = audio.read(path)
+    assert read.sample_rate == 48_000 and abs(len(read.samples) - len(samples)) <= 1
+    spectrum = np.abs(np.fft.rfft(read.samples[:48_000, 0]))
+    assert np.argmax(spectrum) == 1000
+    assert path.stat().st_size < 0.2 * 4 * samples.size
+
+
 def test_write_clips_what_is_beyond_full_scale(tmp_path):
     audio.write(tmp_path / "loud.wav", np.array([[2.0], [-2.0]], np.float32), 48_000)
     np.testing.assert_allclose(audio.read(tmp_path / "loud.wav").samples[:, 0], [1.0, -1.0], atol=1e-6)

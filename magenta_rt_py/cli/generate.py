@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from magenta_rt_py.generators.controls import Controls
     from magenta_rt_py.generators.take import Take
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".aiff")
+AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".aiff")
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 BYTES_A_SECOND = 48_000 * 2 * 3
 

@@ -9,7 +9,6 @@ import pytest
 
 from magenta_rt_py.generators import performance, system
 from magenta_rt_py.generators.live_lm import LiveLM, LiveSound
-from magenta_rt_py.generators.tiny import save_tiny_bundle
 from magenta_rt_py.io.null_card import NullCard
 from magenta_rt_py.live import replay
 from magenta_rt_py.live.board import Board
@@ -26,9 +25,9 @@ def delaying(root, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tiny_bundle):
     """A loaded bundle of random weights."""
-    return system.load(save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+    return system.load(tiny_bundle)
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,6 @@ import sys
 
 import pytest
 
-from magenta_rt_py.generators.tiny import save_tiny_bundle
-
-
-@pytest.fixture(scope="module")
-def tiny_bundle(tmp_path_factory):
-    """Directory of a bundle of random weights."""
-    return save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
-
 
 @pytest.fixture(scope="module")
 def benchmark(root):

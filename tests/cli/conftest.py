@@ -5,7 +5,6 @@ import pytest
 
 from magenta_rt_py import audio
 from magenta_rt_py.cli import main
-from magenta_rt_py.generators.tiny import save_tiny_bundle
 from magenta_rt_py.io import priority
 from magenta_rt_py.serve import spent_memory
 
@@ -15,12 +14,6 @@ def unchanged_process(monkeypatch):
     """Commands that play live ask for priority and for few pools of memory: the process of the tests stays as it is."""
     monkeypatch.setattr(priority, "raise_priority", lambda: None)
     monkeypatch.setattr(spent_memory, "keep_few_pools", lambda: True)
-
-
-@pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory):
-    """Directory of a bundle of random weights."""
-    return save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
 
 
 @pytest.fixture(scope="session")

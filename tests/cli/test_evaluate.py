@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 from magenta_rt_py.cli import evaluate, evaluate_clock, evaluate_offline, main
-from magenta_rt_py.generators.tiny import save_tiny_bundle
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.evaluation import beat_tracking, renders, transitions, workbench
 from magenta_rt_py.train.evaluation.prompts import EVALUATION_PROMPTS
@@ -42,14 +41,8 @@ def _sound(genre: str, seed: int, seconds: float, bpm: float) -> np.ndarray:
     return (0.3 * tone[:, None] + 0.003 * noise).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    """Directory of a bundle of random weights."""
-    return save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
-
-
 @pytest.fixture
-def small(monkeypatch, tmp_path, bundle):
+def small(monkeypatch, tmp_path, tiny_bundle):
     """Small sizes, a made-up studio of three genres, a cache of its own; gives the options of a run."""
 
     def make_piece(seed, *, genre=None, seconds=30.0):
@@ -70,7 +63,7 @@ def small(monkeypatch, tmp_path, bundle):
     monkeypatch.setattr(transitions, "known_styles", lambda bundle: everything)
     monkeypatch.setattr(workbench, "SIZES", {"quick": lambda: SIZES, "full": lambda: SIZES})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return ["--bundle", str(bundle)]
+    return ["--bundle", str(tiny_bundle)]
 
 
 def test_all_of_it_as_one_report_and_again_from_what_is_kept(small, capsys, tmp_path):

@@ -4,13 +4,6 @@ import numpy as np
 import pytest
 
 from magenta_rt_py.cli import evaluate_offline
-from magenta_rt_py.generators.tiny import save_tiny_bundle
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    """Directory of a bundle of random weights."""
-    return save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
 
 
 @pytest.fixture
@@ -23,8 +16,8 @@ def offline(monkeypatch):
 KNOBS = {"bpm": 110.0, "inject/loop_beats": 4}
 
 
-def test_moves_loop_and_master_reach_the_session(offline, bundle):
-    band = offline.OfflineBand(bundle)
+def test_moves_loop_and_master_reach_the_session(offline, tiny_bundle):
+    band = offline.OfflineBand(tiny_bundle)
     plain = band.play(KNOBS, seed=1, seconds=3.0)
     again = band.play(KNOBS, seed=1, seconds=3.0)
     np.testing.assert_array_equal(plain.samples, again.samples)
@@ -50,8 +43,8 @@ def test_moves_loop_and_master_reach_the_session(offline, bundle):
     assert slaved.beats(place)[0] == pytest.approx(1.5 * slaved.seconds(place)[0], abs=0.05)
 
 
-def test_without_a_clock_the_tempo_is_not_heard(offline, bundle):
-    sounds, band = {}, offline.OfflineBand(bundle)
+def test_without_a_clock_the_tempo_is_not_heard(offline, tiny_bundle):
+    sounds, band = {}, offline.OfflineBand(tiny_bundle)
     for has_clock in (True, False):
         knobs = {"keep_time": has_clock}
         sounds[has_clock] = [band.play({**knobs, "bpm": bpm}, seed=1, seconds=1.5).samples for bpm in (80.0, 140.0)]
@@ -59,8 +52,8 @@ def test_without_a_clock_the_tempo_is_not_heard(offline, bundle):
     np.testing.assert_array_equal(*sounds[False])
 
 
-def test_a_session_that_cannot_keep_up_is_no_measurement(offline, bundle, monkeypatch):
-    band = offline.OfflineBand(bundle)
+def test_a_session_that_cannot_keep_up_is_no_measurement(offline, tiny_bundle, monkeypatch):
+    band = offline.OfflineBand(tiny_bundle)
     waits = iter([0.6, 0.6, 5.0])
     monkeypatch.setattr(offline.performance, "_cost", lambda costs, length: next(waits, 0.6))
     with pytest.raises(RuntimeError, match="underruns"):

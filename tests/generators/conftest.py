@@ -4,13 +4,6 @@ import numpy as np
 import pytest
 
 from magenta_rt_py.generators import codec_lm, system
-from magenta_rt_py.generators.tiny import save_tiny_bundle
-
-
-@pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory):
-    """Directory of a bundle of random weights."""
-    return save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
 
 
 @pytest.fixture(scope="session")

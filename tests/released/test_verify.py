@@ -11,7 +11,7 @@ from magenta_rt_py.codec.spectrostream import SpectroStream
 from magenta_rt_py.codec.spectrostream_network import tensor_shapes
 from magenta_rt_py.errors import BundleError
 from magenta_rt_py.generators import system
-from magenta_rt_py.generators.tiny import random_tensors, save_tiny_bundle
+from magenta_rt_py.generators.tiny import random_tensors
 from magenta_rt_py.lm import config as lm_config
 from magenta_rt_py.lm.model import parameter_shapes
 from magenta_rt_py.released import testdata
@@ -47,8 +47,8 @@ def write_style_vectors(folder, style):
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    return load_bundle(save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+def bundle(tiny_bundle):
+    return load_bundle(tiny_bundle)
 
 
 @pytest.fixture

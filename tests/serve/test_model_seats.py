@@ -8,7 +8,6 @@ import pytest
 
 from magenta_rt_py.generators import system
 from magenta_rt_py.generators.performance import get_ready, replay_log
-from magenta_rt_py.generators.tiny import save_tiny_bundle
 from magenta_rt_py.live import replay
 from magenta_rt_py.live.board import Board
 from magenta_rt_py.serve import events, wire
@@ -30,8 +29,8 @@ def unchecked():
 
 
 @pytest.fixture(scope="module")
-def factory(tmp_path_factory, unchecked):
-    model = system.load(save_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+def factory(tiny_bundle, unchecked):
+    model = system.load(tiny_bundle)
     ready = get_ready(model, Board(), is_offline=True)
     ready.lm.warm_up(with_input=True)
     made = ModelSeats(model, ready=ready, suggestions=["rock"], knobs={"bpm": 120.0})
