@@ -59,6 +59,7 @@ class StyleTrainOptions:
     initial_scale: float = 14.0  # logits = scale * cosine, learned
     max_scale: float = 40.0  # upper limit of the learned scale
     composition_weight: float = 0.5  # pulls the blend of two words towards the caption that joins them
+    tag_weight: float = 1.0  # pulls clips and captions towards a learned vector of each genre and instrument that they have
     batches: StyleBatchConfig = _BATCHES  # what a batch is made of
     augmentation: LogMelAugmentation = _AUGMENTATION  # gain, colour, noise, rooms: real recordings are not clean
     held_out_fraction: float = 0.08  # of the pieces, for the metrics
@@ -88,6 +89,33 @@ def contrastive_loss(
     per_audio = -jnp.diagonal(jax.nn.log_softmax(logits, axis=1))
     per_text = -jnp.diagonal(jax.nn.log_softmax(logits, axis=0))
     return 0.5 * (per_audio.mean() + per_text.mean())
+
+
+def tag_loss(
+    vectors: Float[Array, "batch dim"],
+    tag_vectors: Float[Array, "tags dim"],
+    scale: Float[Array, ""],
+    tags: Bool[Array, "batch tags"],
+    claims: Bool[Array, "batch tags"],
+) -> Float[Array, ""]:
+    """Each vector against a learned vector of every tag: near those that are claimed, away from those that are not true.
+
+    Where nothing is claimed, one true tag is enough: a caption need not say everything. Labels that are exact teach both
+    towers where a genre lies long before they can learn it from each other.
+
+    Args:
+      vectors: unit vectors of clips or captions.
+      tag_vectors: unit vectors, learned.
+      scale: inverse temperature.
+      tags: what is true of each row's piece; other true tags than the claimed ones count neither way.
+      claims: what each row must be near to, among `tags`.
+    """
+    logits = scale * vectors @ tag_vectors.T
+    wrong = jax.nn.logsumexp(jnp.where(tags, -1e9, logits), axis=1)
+    count = claims.sum(axis=1)
+    every = (jax.nn.softplus(wrong[:, None] - logits) * claims).sum(axis=1) / jnp.maximum(count, 1)
+    any_of = jax.nn.softplus(wrong - jax.nn.logsumexp(jnp.where(tags, logits, -1e9), axis=1))
+    return jnp.where(count > 0, every, any_of).mean()
 
 
 def caption_loss(
@@ -123,6 +151,11 @@ def make_loss(
         if len(blends):
             parts["composition"] = (1.0 - (blends * text[: len(blends)]).sum(-1)).mean()
             total = total + options.composition_weight * parts["composition"]
+        if batch.tags.shape[1]:
+            vectors = scale_to_length(params["tags"], 1.0)
+            parts["audio_tags"] = tag_loss(audio, vectors, scale, batch.tags, batch.tags)
+            parts["text_tags"] = tag_loss(text, vectors, scale, batch.tags, batch.claims)
+            total = total + options.tag_weight * (parts["audio_tags"] + parts["text_tags"])
         if options.caption_weight:
             logits = CaptionDecoder(config).apply({"params": params["decoder"]}, batch.token_ids, hidden)
             parts["caption"] = caption_loss(logits, batch.token_ids, batch.present)
@@ -168,15 +201,16 @@ def _random_patches(key: PRNGKeyArray, rows: int, config: StyleConfig, share: fl
     return jax.random.uniform(key, (rows, config.num_patches)).argsort(axis=1)[:, :kept]
 
 
-def init_params(config: StyleConfig, options: StyleTrainOptions, seed: int) -> dict[str, Any]:
-    """Fresh "audio", "text", "scale" (log of the logit scale) and, when captions are learned, "decoder"."""
-    keys = jax.random.split(jax.random.PRNGKey(seed), 3)
+def init_params(config: StyleConfig, options: StyleTrainOptions, seed: int, *, num_tags: int = 0) -> dict[str, Any]:
+    """Fresh "audio", "text", "scale" (log of the logit scale), "tags" and, when captions are learned, "decoder"."""
+    keys = jax.random.split(jax.random.PRNGKey(seed), 4)
     mels = jnp.zeros((1, config.stft_frames, config.mel_bands))
     ids = jnp.zeros((1, config.max_tokens), jnp.int32)
     params = {
         "audio": AudioTower(config).init(keys[0], mels)["params"],
         "text": TextTower(config).init(keys[1], ids, ids == 0)["params"],
         "scale": jnp.log(jnp.asarray(options.initial_scale)),
+        "tags": jax.random.normal(keys[3], (num_tags, config.dim)),
     }
     if options.caption_weight:
         hidden = jnp.zeros((1, config.num_patches, config.audio_width))
@@ -254,7 +288,7 @@ def _train_towers(
     loss = make_loss(config, options, towers.front_end)
     state = loop.run(
         loop.make_step(loss, optimizer, seed=seed, final_ema_decay=options.ema_decay),
-        loop.create_state(init_params(config, options, seed), optimizer),
+        loop.create_state(init_params(config, options, seed, num_tags=len(sampler.tags)), optimizer),
         lambda step: sampler.batch(options.batch_size, step),
         schedule=optim.warmup_cosine(options.learning_rate, warmup_steps=options.warmup_steps),
         directory=directory,

@@ -92,7 +92,8 @@ class StyleBatch(NamedTuple):
 
     log_mels: clips, not yet standardised. token_ids, present: one caption each. not_negative: [i, j] is True where
     caption j also fits clip i. part_ids, part_present: for the first rows of the batch the two words that their
-    captions join, said alone; no rows where the data set has no parts.
+    captions join, said alone; no rows where the data set has no parts. tags: which of the data set's tags are true of a
+    clip's piece; claims: which of them its caption says, none where that is not known; no columns without parts.
     """
 
     log_mels: Float[AnyArray, "batch stft_frames bands"]
@@ -101,6 +102,8 @@ class StyleBatch(NamedTuple):
     not_negative: Bool[AnyArray, "batch batch"]
     part_ids: Int[AnyArray, "composed 2 part_tokens"]
     part_present: Bool[AnyArray, "composed 2 part_tokens"]
+    tags: Bool[AnyArray, "batch tags"]
+    claims: Bool[AnyArray, "batch tags"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,6 +161,8 @@ class StyleSampler:
         self._text_sets = [set(texts) for texts in self._texts]
         self._genre_of_text = _broad_captions(self._texts, dataset.genre)
         self._tags_of = [frozenset(part.tag for part in parts) for parts in dataset.parts] or None
+        self.tags = tuple(sorted(frozenset().union(*(self._tags_of or ()))))
+        self._column_of = {tag: column for column, tag in enumerate(self.tags)}
 
     def batch(self, size: int, step: int) -> StyleBatch:
         """One window and one caption each of `size` random training pieces."""
@@ -188,7 +193,16 @@ class StyleSampler:
             not_negative=self._not_negative(pieces, texts, claims),
             part_ids=part_ids[:, :short].reshape(composed, 2, short),
             part_present=part_present[:, :short].reshape(composed, 2, short),
+            tags=self._tag_table([self._tags_of[piece] for piece in pieces] if self._tags_of else [frozenset()] * size),
+            claims=self._tag_table(claims),
         )
+
+    def _tag_table(self, rows: Sequence[frozenset[str]]) -> Bool[np.ndarray, "rows tags"]:
+        """Sets of tags as rows of booleans, in the order of `tags`."""
+        table = np.zeros((len(rows), len(self.tags)), bool)
+        for row, own in zip(table, rows, strict=True):
+            row[[self._column_of[tag] for tag in own]] = True
+        return table
 
     def _draw_pieces(self, size: int, random: np.random.Generator) -> Int[np.ndarray, " size"]:
         """Training pieces, some of them several of one genre."""

@@ -18,6 +18,7 @@ from magenta_rt_py.train.style import (
     init_params,
     make_loss,
     retrieval_metrics,
+    tag_loss,
     train_style,
 )
 from magenta_rt_py.train.style_data import Part, StyleBatchConfig, StyleDataset, StyleSampler
@@ -138,6 +139,26 @@ def test_false_negatives_do_not_count():
     assert contrastive_loss(audio, text, scale, same) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_tag_loss_asks_for_every_claim_or_for_one_true_tag():
+    tags = jnp.eye(4)
+    row = jnp.array([[0.8, 0.0, 0.6, 0.0]])
+    true = jnp.array([[True, True, False, False]])
+
+    def loss(claims: list[bool]) -> float:
+        return float(tag_loss(row, tags, jnp.asarray(2.0), true, jnp.array([claims])))
+
+    logits = 2.0 * np.array([0.8, 0.0, 0.6, 0.0])
+    wrong = np.exp(logits[2]) + np.exp(logits[3])
+    one, other = np.exp(logits[:2])
+
+    def near(good: float) -> float:
+        return -np.log(good / (good + wrong))
+
+    np.testing.assert_allclose(loss([True, False, False, False]), near(one), rtol=1e-5)
+    np.testing.assert_allclose(loss([True, True, False, False]), (near(one) + near(other)) / 2, rtol=1e-5)
+    np.testing.assert_allclose(loss([False] * 4), near(one + other), rtol=1e-5)
+
+
 def test_caption_loss_does_not_count_padding():
     ids, present = jnp.array([[1, 2, 0, 0]]), jnp.array([[True, True, False, False]])
     logits = jnp.zeros((1, 4, 8)).at[0, 1:, 3].set(50.0)  # wrong, but only where there is padding
@@ -243,6 +264,15 @@ def test_a_claim_that_is_true_of_a_clip_is_no_negative_for_it(part_sampler):
     np.testing.assert_array_equal(mask[:, 1], [True, True, True, False])  # row 1 is the piece that was drawn for it
 
 
+def test_a_batch_names_what_is_true_and_what_is_said(part_sampler):
+    batch = part_sampler.batch(16, 0)
+    assert part_sampler.tags == (*(f"genre {name}" for name in sorted(TONES_HZ)), "instrument oboe")
+    assert (batch.tags[:, :4].sum(axis=1) == 1).all() and 0 < batch.tags[:, 4].sum() < 16
+    assert (batch.claims <= batch.tags).all()
+    claimed = batch.claims.sum(axis=1)
+    assert (claimed[:8] >= 1).all() and (claimed[8:12] == 1).all() and (claimed[12:] == 0).all()
+
+
 def test_batches_hold_several_pieces_of_a_genre(dataset, trained):
     tokenizer = Tokenizer(trained[2], CONFIG)
     batches = StyleBatchConfig(same_genre_share=1.0, same_genre_pieces=4)
@@ -266,6 +296,9 @@ def test_blends_are_pulled_towards_what_both_words_mean(dataset, tmp_path):
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
     losses = [line["composition"] for line in lines if "composition" in line]
     assert losses[-1] < 0.6 * losses[0] + 0.05
+    for name in ("audio_tags", "text_tags"):
+        losses = [line[name] for line in lines if name in line]
+        assert losses[-1] < 0.6 * losses[0], name
     result = json.loads((directory / "result.json").read_text())
     assert result["instrument_precision"] == 1.0  # there is one instrument
 

@@ -22,15 +22,16 @@ def phases(recipe: StarterRecipe) -> tuple[tuple[Lane, ...], ...]:
     """Phases one after the other; the lanes of a phase run beside each other, each on its share of the cores.
 
         cores   minutes ->
-        first   render-codec | codec ------------> codes   | tokens | lm ---------- | export
-        second  render-codec | render -----> style ------> | tokens | lm ---------- |
+        first   render-codec | codec ------> codes | style ------ | tokens | lm ---------- | export
+        second  render-codec | render -----------> | style ------ | tokens | lm ---------- |
 
     `codes` renders from the end what `render` has not come to yet.
     """
     refinement = ((("refinement",),),) if recipe.ship_refinement else ()
     return (
         (("render-codec",),),
-        (("codec", "codes"), ("render", "style")),
+        (("codec", "codes"), ("render",)),
+        (("style",),),
         (("tokens",),),
         (("lm",),),
         *refinement,

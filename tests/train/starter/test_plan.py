@@ -48,7 +48,7 @@ def programs(monkeypatch):
 
     def start(stage, arguments, cores):
         started.append(stage)
-        code = {"style": "import sys; sys.exit(7)", "codec": "import time; time.sleep(60)"}.get(stage, "")
+        code = {"render": "import sys; sys.exit(7)", "codec": "import time; time.sleep(60)"}.get(stage, "")
         return subprocess.Popen([sys.executable, "-S", "-c", code])
 
     monkeypatch.setattr(plan, "_start", start)
@@ -57,7 +57,7 @@ def programs(monkeypatch):
 
 def test_a_failing_stage_stops_its_phase_and_gives_its_code(programs, tmp_path):
     assert plan.run_all(smoke(), tmp_path, []) == 7
-    assert programs == ["render-codec", "codec", "render", "style"]  # and codec did not keep us a minute
+    assert programs == ["render-codec", "codec", "render"]  # and codec did not keep us a minute
     assert 0 < read_times(tmp_path, "all").wall_seconds < 30
 
 
