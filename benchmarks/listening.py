@@ -109,7 +109,7 @@ def row_of(listed: ListedTake, take: Take, model: system.MusicModel, names: dict
 
 def main(arguments: Sequence[str]) -> int:
     """Makes the chosen takes and prints their table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(description="Makes the takes of docs/listening.md anew.", allow_abbrev=False)
     parser.add_argument("--out", type=Path, default=Path("out/listening"), metavar="DIR", help="where the takes go")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the starter in the package)")
     parser.add_argument("--only", nargs="+", choices=[take.name for take in TAKES], help="make these only")
