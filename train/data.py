@@ -21,7 +21,7 @@ A crop is the context and the target of one training example. Missing context is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -312,6 +312,7 @@ class CropSampler:
         batch_size: int,
         seed: int,
         quantize: Quantizer | None = None,
+        genre_weights: Mapping[int, int] | None = None,
     ) -> None:
         """Prepare to draw batches of `batch_size` crops.
 
@@ -321,6 +322,7 @@ class CropSampler:
           batch_size: crops a batch.
           seed: with the step it fixes everything drawn.
           quantize: style quantiser for blends of two captions; without one there are no blends.
+          genre_weights: how many times as often as others the pieces of some genres are drawn, at least 1.
         """
         # A target may begin at any of these frames of a piece; longer pieces are drawn more often.
         places = np.maximum(dataset.codes.counts - config.target_frames + 1, 0)
@@ -335,7 +337,8 @@ class CropSampler:
             )
         self._dataset, self._config = dataset, config
         self._batch_size, self._seed, self._quantize = batch_size, seed, quantize
-        self._places, self._cumulative = places, np.cumsum(places)
+        self._weights = np.array([(genre_weights or {}).get(int(genre), 1) for genre in dataset.genre])
+        self._places, self._cumulative = places, np.cumsum(places * self._weights)
 
     def __call__(self, step: int) -> Crops:
         """The batch of `step`."""
@@ -351,7 +354,8 @@ class CropSampler:
         place = random.integers(self._cumulative[-1], size=size)
         pieces = np.searchsorted(self._cumulative, place, side="right")
         last = self._places[pieces] - 1
-        uniform = place - (self._cumulative[pieces] - self._places[pieces])
+        before = self._cumulative[pieces] - self._places[pieces] * self._weights[pieces]
+        uniform = (place - before) // self._weights[pieces]
         growing = random.integers(0, np.minimum(last, config.context_frames) + 1)
         kind = random.random(size)
         cold = kind < config.cold_start_probability

@@ -316,6 +316,7 @@ def train_lm(
     peak_learning_rate: float = 1.5e-3,
     training: LMTrainingConfig = LMTrainingConfig(),
     crops: CropConfig | None = None,
+    genre_weights: Mapping[int, int] | None = None,
     initial: Mapping[str, np.ndarray] | None = None,
     log: Callable[[str], None] | None = None,
 ) -> dict[str, np.ndarray]:
@@ -336,6 +337,7 @@ def train_lm(
       peak_learning_rate: Muon's largest (see `optim.muon`); 1e-4 for finetuning.
       training: everything else about the run.
       crops: augmentations; by default those of `CropConfig` with the model's sizes.
+      genre_weights: how many times as often as others the pieces of some genres (labels of the shards) are drawn.
       initial: flat weights to start from (finetuning); None starts afresh from the data's unigram.
       log: called with lines of text.
 
@@ -344,7 +346,14 @@ def train_lm(
     """
     dataset, held_out = load_split(dataset_paths, held_out_paths, quantize=quantize)
     vectors = normalise_code_vectors(code_vectors, style_code_vectors, config) if config.factorised else None
-    sampler = CropSampler(dataset, crops or crop_config(config), batch_size=batch_size, seed=seed, quantize=quantize)
+    sampler = CropSampler(
+        dataset,
+        crops or crop_config(config),
+        batch_size=batch_size,
+        seed=seed,
+        quantize=quantize,
+        genre_weights=genre_weights,
+    )
     optimizer = muon()
     state = loop.create_state(initial_params(config, dataset, seed=seed, initial=initial), optimizer)
     if log:

@@ -92,6 +92,20 @@ def test_batches_depend_on_seed_and_step_alone(dataset):
     assert not np.array_equal(first(5).target_codes, first(6).target_codes)
 
 
+def test_favoured_genres_come_as_often_as_asked_and_from_all_their_frames(dataset):
+    weights = {0: 3}
+    sampler = CropSampler(dataset, PLAIN, batch_size=6000, seed=1, genre_weights=weights)
+    plain = CropSampler(dataset, PLAIN, batch_size=6000, seed=1)
+    drawn, usual = sampler(0).target_codes, plain(0).target_codes
+    shares = [np.isin(codes[:, 0, 1], np.flatnonzero(dataset.genre == 0)).mean() for codes in (drawn, usual)]
+    odds = [share / (1.0 - share) for share in shares]
+    assert 2.6 < odds[0] / odds[1] < 3.5
+    # Level 0 counts frames: targets begin anywhere in a favoured piece, and never run beyond its end.
+    starts = drawn[drawn[:, 0, 1] == 0, 0, 0]
+    assert starts.min() < 60 and 640 < starts.max() <= FRAMES - PLAIN.target_frames
+    assert (np.diff(drawn[..., 0], axis=1) == 1).all()
+
+
 def test_target_follows_context_without_a_gap_and_misses_only_before_the_piece(dataset):
     crops = draw(dataset, PLAIN, batches=10)
     start = crops.target_codes[:, 0, 0]
