@@ -51,6 +51,6 @@ def test_a_trained_part_is_done_for_the_seconds_it_was_given(begun):
 def test_lanes_run_beside_each_other(begun):
     rows = status.status(RECIPE, begun)
     alone = sum(row.left_seconds for row in rows)
-    lane = sum(row.left_seconds for row in rows if row.stage in ("render", "style"))
+    lane = sum(row.left_seconds for row in rows if row.stage == "render")
     other = sum(row.left_seconds for row in rows if row.stage in ("codec", "codes"))
     assert status.left_seconds(RECIPE, rows) == pytest.approx(alone - min(lane, other))
