@@ -45,7 +45,7 @@ class StarterRecipe:
 
     # --- language model
     # Wall seconds of language model training (two cores).
-    lm_seconds: float = 3_300.0
+    lm_seconds: float = 3_180.0
     # Layers of its temporal stack: two more make the bundle 1.9 MB larger and a request slower.
     lm_temporal_layers: int = 6
     # Crops a step.
