@@ -1,9 +1,9 @@
-"""Makes the takes of docs/listening.md anew and prints their table: what was asked, and what can be measured of what came.
+"""Makes a page of takes to listen to and prints their table: what was asked, and what can be measured of what came.
 
     python benchmarks/listening.py [--out DIR] [--bundle DIR] [--only NAME ...] [--pictures]
 
-Every take is a score (magenta_rt_py/generators/score.py), a seed and a length: the same bundle gives the same take. The
-takes were chosen by their words before they were heard, and none was made twice. `mrtpy generate` makes any of them too.
+Every take is a score (magenta_rt_py/generators/score.py), a seed and a length: the same bundle gives the same take, and
+`mrtpy generate --score` does too. Words and seeds were written down before the bundle that they are for was trained.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class ListedTake:
 
     @property
     def bpm(self) -> float | None:
-        """Tempo at the end."""
-        return self.score[-1].get("bpm")
+        """Tempo of the whole take; None where it changes."""
+        tempos = {entry["bpm"] for entry in self.score}
+        return tempos.pop() if len(tempos) == 1 else None
 
     @property
     def asked(self) -> str:
@@ -56,9 +57,9 @@ class ListedTake:
         return "; ".join(cues)
 
 
-def steady(name: str, text: str, bpm: float, *, seed: int = 11) -> ListedTake:
+def steady(name: str, text: str, bpm: float) -> ListedTake:
     """One prompt from beginning to end."""
-    return ListedTake(name=name, score=[{"at_seconds": 0, "prompts": {text: 1.0}, "bpm": bpm}], seed=seed)
+    return ListedTake(name=name, score=[{"at_seconds": 0, "prompts": {text: 1.0}, "bpm": bpm}])
 
 
 TAKES: tuple[ListedTake, ...] = (
@@ -94,7 +95,7 @@ def row_of(listed: ListedTake, take: Take, model: system.MusicModel, names: dict
     heard = meter.result()
     # The last ten seconds: where a score moves, what it has come to.
     tail = take.samples[-10 * audio.SAMPLE_RATE_HZ :]
-    found = rhythm.analyse(tail, asked_bpm=listed.bpm)
+    found = rhythm.analyse(tail)
     style = model.embed(audio.Audio(tail, audio.SAMPLE_RATE_HZ))
     nearest = sorted(names, key=lambda name: -float(names[name] @ style))[:3]
     return (
@@ -109,7 +110,7 @@ def row_of(listed: ListedTake, take: Take, model: system.MusicModel, names: dict
 
 def main(arguments: Sequence[str]) -> int:
     """Makes the chosen takes and prints their table."""
-    parser = argparse.ArgumentParser(description="Makes the takes of docs/listening.md anew.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(description="Makes a page of takes to listen to.", allow_abbrev=False)
     parser.add_argument("--out", type=Path, default=Path("out/listening"), metavar="DIR", help="where the takes go")
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: the starter in the package)")
     parser.add_argument("--only", nargs="+", choices=[take.name for take in TAKES], help="make these only")

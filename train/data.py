@@ -337,6 +337,8 @@ class CropSampler:
             )
         self._dataset, self._config = dataset, config
         self._batch_size, self._seed, self._quantize = batch_size, seed, quantize
+        if any(weight < 1 for weight in (genre_weights or {}).values()):
+            raise ValueError(f"got genre_weights {genre_weights}, expected 1 or more; leave a genre out by its pieces")
         self._weights = np.array([(genre_weights or {}).get(int(genre), 1) for genre in dataset.genre])
         self._places, self._cumulative = places, np.cumsum(places * self._weights)
 

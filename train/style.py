@@ -2,7 +2,8 @@
 
 Source: Live Music Models, section 2.2 (contrastive captioner after MuLan and CoCa). What differs, because the budget is
 minutes on two CPU cores: AdamW on a cosine that follows the clock instead of Adafactor, batch 64 instead of 1024 with
-false negatives taken out, half of the patches per step, and the captioning loss off unless asked for.
+false negatives taken out, half of the patches per step, the captioning loss off unless asked for, and exact labels: where
+a data set has parts, both towers also learn a vector of each genre and instrument (`tag_loss`).
 """
 
 import dataclasses

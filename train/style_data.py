@@ -46,7 +46,8 @@ class StyleDataset:
       piece_of_window: for each window, the index of its piece.
       genre: for each piece, a label; None when unknown. Used for false negatives and metrics, never as a target.
       genre_names: names of the labels as a person would type them, for the metric genre_top1.
-      parts: for each piece, what captions can be put together of; empty: there are no such captions.
+      parts: for each piece, what captions can be put together of, and whose tags the towers learn; empty: there are no
+        such captions and tags.
     """
 
     log_mels: np.ndarray | Sequence[np.ndarray]

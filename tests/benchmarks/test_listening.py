@@ -1,4 +1,4 @@
-"""The takes of the listening page: every one can be made, and the page names every one."""
+"""The takes to listen to: every score is one, a row says what was asked, and a take is made, kept and measured."""
 
 import importlib
 

@@ -104,6 +104,8 @@ def test_favoured_genres_come_as_often_as_asked_and_from_all_their_frames(datase
     starts = drawn[drawn[:, 0, 1] == 0, 0, 0]
     assert starts.min() < 60 and 640 < starts.max() <= FRAMES - PLAIN.target_frames
     assert (np.diff(drawn[..., 0], axis=1) == 1).all()
+    with pytest.raises(ValueError, match="1 or more"):
+        CropSampler(dataset, PLAIN, batch_size=6, seed=1, genre_weights={0: 0})
 
 
 def test_target_follows_context_without_a_gap_and_misses_only_before_the_piece(dataset):

@@ -62,7 +62,7 @@ class Live:
             return abs(now - value) < 1e-9 if isinstance(value, float) else now == value
 
         try:
-            self.wait_until(is_there, 10.0)
+            self.wait_until(is_there)
         except AssertionError:
             raise AssertionError(f"{name} is {board.settings.values[name]!r}, not {value!r}") from None
 

@@ -231,7 +231,7 @@ def test_the_page_plays_in_a_browser_and_asks_nobody_else(launched, new_page, wa
     foreign = [url for url in asked if urlsplit(url).scheme in ("http", "https") and urlsplit(url).port != server.port]
     assert not foreign
     page.close()
-    wait_until(lambda: not server.hall.seats, 5.0)
+    wait_until(lambda: not server.hall.seats)
 
 
 class StrippingProxy:

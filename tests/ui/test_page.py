@@ -55,17 +55,17 @@ def test_every_control_reaches_the_engine_and_shows_what_it_acknowledged(live):
         assert board.settings.values[name] != value or name == "inject/on", name
         turn(page, name, value)
         live.stands(name, value)
-        live.wait_until(lambda name=name: page.evaluate("(name) => !mrtLive.knobs.isPending(name)", name), 5.0)
-        assert is_shown(page, name, value), f"{name} is shown as {shown(page, name)!r}"
+        live.wait_until(lambda name=name: page.evaluate("(name) => !mrtLive.knobs.isPending(name)", name))
+        live.wait_until(lambda name=name, value=value: is_shown(page, name, value))
     page.wait_for_timeout(400)  # a slider that was just moved is left alone so long
-    assert page.locator("#mrt .is-pending").count() == 0
+    live.wait_until(lambda: page.locator("#mrt .is-pending").count() == 0)
     wrong = {name: shown(page, name) for name, value in KNOB_MOVES.items() if not is_shown(page, name, value)}
     assert not wrong
     # Somebody else turns all of them back, and the page follows.
     back = {name: KNOBS[name].default for name in KNOB_MOVES if name != "inject/on"}
     board.set_many({**back, "inject/on": False}, source="osc")
     for name, value in {**back, "inject/on": False}.items():
-        live.wait_until(lambda name=name, value=value: is_shown(page, name, value), 10.0)
+        live.wait_until(lambda name=name, value=value: is_shown(page, name, value))
     # ... which turned nothing by itself.
     page.wait_for_timeout(400)
     assert {name: board.settings.values[name] for name in back} == back
@@ -81,14 +81,14 @@ def test_every_action_reaches_the_engine(live):
     for selector, name, value in ACTION_MOVES:
         panel_of(page, selector)
         page.click(selector)
-        live.wait_until(lambda name=name, value=value: (name, value) in asked, 10.0)
+        live.wait_until(lambda name=name, value=value: (name, value) in asked)
 
 
 def test_a_value_that_is_refused_is_taken_back_and_said(live):
     page = live.open()
     page.evaluate("() => { mrtLive.knobs.table.get('temperature').high = 99; mrtLive.knobs.turn('temperature', 50); }")
-    live.wait_until(lambda: "temperature" in page.text_content("[data-show=message]"), 10.0)
-    live.wait_until(lambda: abs(shown(page, "temperature") - KNOBS["temperature"].default) < 1e-9, 10.0)
+    live.wait_until(lambda: "temperature" in page.text_content("[data-show=message]"))
+    live.wait_until(lambda: abs(shown(page, "temperature") - KNOBS["temperature"].default) < 1e-9)
 
 
 def test_new_words_are_heard_at_once_and_prompts_are_muted_soloed_and_removed(live):
@@ -102,12 +102,12 @@ def test_new_words_are_heard_at_once_and_prompts_are_muted_soloed_and_removed(li
     def shares() -> list[str]:
         return page.locator(".strip-share").all_text_contents()[:3]
 
-    live.wait_until(lambda: shares() == ["50 %", "50 %", ""], 5.0)
+    live.wait_until(lambda: shares() == ["50 %", "50 %", ""])
     page.click("[data-knob='prompt/2/mute']")
-    live.wait_until(lambda: shares() == ["100 %", "0 %", ""], 5.0)
+    live.wait_until(lambda: shares() == ["100 %", "0 %", ""])
     page.click("[data-knob='prompt/2/mute']")
     page.click("[data-knob='prompt/2/solo']")
-    live.wait_until(lambda: shares() == ["0 %", "100 %", ""], 5.0)
+    live.wait_until(lambda: shares() == ["0 %", "100 %", ""])
     page.click("[aria-label='Remove prompt 2']")
     live.stands("prompt/2/text", "")
     live.stands("prompt/2/solo", False)
@@ -131,14 +131,14 @@ def test_what_people_write_is_never_run(live):
     page = live.open()
     evil = "<img src=x onerror='window.owned=1'>${window.owned=2}{{owned}}`"
     live.seat().board.set("prompt/3/text", evil, source="osc")
-    live.wait_until(lambda: page.input_value("[data-knob='prompt/3/text']") == evil, 5.0)
+    live.wait_until(lambda: page.input_value("[data-knob='prompt/3/text']") == evil)
     tab(page, "scenes")
     preset = {"format": presets.FORMAT, "version": 1, "name": evil[:60], "about": evil, "knobs": {"prompt/1/text": evil}}
     page.set_input_files("#panel-scenes input[type=file]", [as_file("evil.json", json.dumps(preset))])
-    live.wait_until(lambda: page.locator(".preset-list .chip").last.text_content() == evil[:60], 20.0)
+    live.wait_until(lambda: page.locator(".preset-list .chip").last.text_content() == evil[:60])
     wrong = {**preset, "knobs": {f"{evil}": 1}}
     page.set_input_files("#panel-scenes input[type=file]", [as_file("wrong.json", json.dumps(wrong))])
-    live.wait_until(lambda: "there is no knob" in page.text_content("[data-show=preset-note]"), 20.0)
+    live.wait_until(lambda: "there is no knob" in page.text_content("[data-show=preset-note]"))
     page.wait_for_timeout(200)
     assert page.evaluate("() => window.owned") is None
     assert page.locator("#mrt img").count() == 0
@@ -148,20 +148,20 @@ def test_a_sound_is_a_prompt_from_a_file_and_from_the_microphone(live):
     page = live.open()
     page.set_input_files(".strip[data-slot='2'] input[type=file]", [as_file("my <b>loop.wav", wave(), "audio/wav")])
     board = live.seat().board
-    live.wait_until(lambda: re.fullmatch("@[0-9a-f]{32}", board.settings.values["prompt/2/text"]), 10.0)
+    live.wait_until(lambda: re.fullmatch("@[0-9a-f]{32}", board.settings.values["prompt/2/text"]))
     live.stands("prompt/2/weight", 1.0)
     sound = page.locator(".strip[data-slot='2'] .strip-sound")
     assert "1.0 s" in sound.text_content() and sound.is_visible()
     page.click("[aria-label='Prompt 3: the last seconds of the microphone']")
-    live.wait_until(lambda: "microphone on" in page.text_content("[data-show=message]"), 5.0)
+    live.wait_until(lambda: "microphone on" in page.text_content("[data-show=message]"))
     page.click(".bar [data-page=play]")
     page.click(".bar [data-page=microphone]")
-    live.wait_until(lambda: page.evaluate("() => mrtLive.player.stats().microphone.on"), 10.0)
+    live.wait_until(lambda: page.evaluate("() => mrtLive.player.stats().microphone.on"))
     page.wait_for_timeout(1200)
     page.click("[aria-label='Prompt 3: the last seconds of the microphone']")
-    live.wait_until(lambda: board.settings.values["prompt/3/text"].startswith("@"), 10.0)
+    live.wait_until(lambda: board.settings.values["prompt/3/text"].startswith("@"))
     page.set_input_files(".strip[data-slot='4'] input[type=file]", [as_file("words.wav", "this is no sound", "audio/wav")])
-    live.wait_until(lambda: "words.wav" in page.text_content("[data-show=message]"), 10.0)
+    live.wait_until(lambda: "words.wav" in page.text_content("[data-show=message]"))
     assert board.settings.values["prompt/4/text"] == ""
     page.errors.clear()  # the browser reports the refused upload
 
@@ -186,7 +186,7 @@ def test_a_preset_goes_out_and_comes_back(live, tmp_path):
     page.set_input_files("#panel-scenes input[type=file]", [tmp_path / "mine.json"])
     live.stands("prompt/1/text", "jungle drum breaks")
     board = live.seat().board
-    live.wait_until(lambda: {name: board.settings.values[name] for name in read.knobs} == dict(read.knobs), 5.0)
+    live.wait_until(lambda: {name: board.settings.values[name] for name in read.knobs} == dict(read.knobs))
     # The same file once more is a change as well.
     board.set("prompt/1/text", "else")
     page.set_input_files("#panel-scenes input[type=file]", [tmp_path / "mine.json"])
@@ -196,31 +196,31 @@ def test_a_preset_goes_out_and_comes_back(live, tmp_path):
 def test_lead_alignment_and_microphone_gain(live):
     page = live.open()
     page.click("[data-page=lead][data-value='1.5']")
-    live.wait_until(lambda: live.seat().card.lead_seconds == 1.5, 5.0)
+    live.wait_until(lambda: live.seat().card.lead_seconds == 1.5)
     assert page.text_content("[data-show=align]") == "not measured"
     page.evaluate("() => mrtLive.player.align(4800)")
-    live.wait_until(lambda: page.text_content("[data-show=align]") == "100.0 ms", 5.0)
+    live.wait_until(lambda: page.text_content("[data-show=align]") == "100.0 ms")
     tab(page, "inject")
     page.locator("[data-page=microphone-gain]").fill("2.5")
     page.locator("[data-page=monitor]").fill("0.3")
     page.click(".bar [data-page=microphone]")
     wanted = "() => { const { gain, monitor, on } = mrtLive.player._microphone; return [on, gain, monitor]; }"
-    live.wait_until(lambda: page.evaluate(wanted) == [True, 2.5, 0.3], 10.0)
+    live.wait_until(lambda: page.evaluate(wanted) == [True, 2.5, 0.3])
     assert page.text_content("[data-show=microphone-gain]") == "2.50"
 
 
 def test_a_take_is_recorded_and_comes_down_as_it_was_played(live, tmp_path):
     page = live.open()
     page.click(".bar [data-page=play]")
-    live.wait_until(lambda: page.evaluate("() => mrtLive.player.stats().isFlowing"), 10.0)
+    live.wait_until(lambda: page.evaluate("() => mrtLive.player.stats().isFlowing"))
     tab(page, "takes")
     page.check("[data-page=stem]")
     page.click(".bar [data-page=microphone]")
     page.click("#mrt-takes [data-page=record]")
-    live.wait_until(lambda: "Stop 0:02" in page.text_content(".bar [data-page=record]"), 30.0)
+    stop = re.compile(r"Stop 0:(0[2-9]|[1-5]\d)")  # whichever second a busy machine looks at it
+    live.wait_until(lambda: stop.search(page.text_content(".bar [data-page=record]")))
     page.click("#mrt-takes [data-page=record]")
-    page.wait_for_selector(".takes a")
-    assert page.locator(".takes a").count() == 2, "the microphone has its own file"
+    live.wait_until(lambda: page.locator(".takes a").count() == 2)  # the microphone has its own file
     with page.expect_download() as download:
         page.click(".takes a >> nth=0")
     download.value.save_as(tmp_path / "take.flac")
@@ -245,22 +245,22 @@ def test_the_music_goes_on_from_a_file(live):
     page = live.open()
     tab(page, "takes")
     page.set_input_files("[data-page=context]", [as_file("mine.wav", wave(2.0), "audio/wav")])
-    live.wait_until(lambda: "goes on from it" in page.text_content("[data-show=message]"), 20.0)
+    live.wait_until(lambda: "goes on from it" in page.text_content("[data-show=message]"))
 
 
 def test_what_is_heard_is_drawn(live):
     page = live.open()
     assert page.locator("[data-show=invitation]").is_visible()
     page.click(".bar [data-page=play]")
-    live.wait_until(lambda: page.evaluate("() => mrtLive._scope.columns") > 60, 20.0)
+    live.wait_until(lambda: page.evaluate("() => mrtLive._scope.columns") > 60)
     drawn = """() => {
       const canvas = document.querySelector("[data-show=scope]");
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
       return new Set(Array.from({ length: data.length / 4 }, (_, at) => data[4 * at] * 65536 + data[4 * at + 1] * 256)).size;
     }"""
-    live.wait_until(lambda: page.evaluate(drawn) > 20, 10.0)
-    live.wait_until(lambda: "dB" in page.get_attribute("[data-show=level]", "aria-label"), 10.0)
-    live.wait_until(lambda: page.text_content("[data-show=buffer]") != "0.00 s", 10.0)
+    live.wait_until(lambda: page.evaluate(drawn) > 20)
+    live.wait_until(lambda: "dB" in page.get_attribute("[data-show=level]", "aria-label"))
+    live.wait_until(lambda: page.text_content("[data-show=buffer]") != "0.00 s")
     assert not page.locator("[data-show=invitation]").is_visible()
 
 
@@ -271,9 +271,9 @@ def test_a_drop_out_is_counted_and_spoken(live):
       mrtLive.player.stats = () => ({ ...stats(), underruns: 2 });
       mrtLive.player.dispatchEvent(new CustomEvent("underrun", { detail: { underruns: 2, position: 0 } }));
     }""")
-    live.wait_until(lambda: page.text_content("[data-show=underruns]") == "2", 5.0)
-    assert "2 so far" in page.text_content("[aria-live=polite][data-show=spoken]")
-    assert page.locator(".fact.is-warning").count() == 1
+    live.wait_until(lambda: page.text_content("[data-show=underruns]") == "2")
+    live.wait_until(lambda: "2 so far" in page.text_content("[aria-live=polite][data-show=spoken]"))
+    live.wait_until(lambda: page.locator(".fact.is-warning").count() == 1)
 
 
 def test_what_the_browser_lacks_is_said_with_what_to_do(live):
@@ -301,9 +301,9 @@ def test_leaving_ends_and_play_begins_again(live):
     tab(page, "setup")
     page.click("[data-page=leave]")
     page.wait_for_selector(".veil button")
-    live.wait_until(lambda: not live.hall.seats, 5.0)
+    live.wait_until(lambda: not live.hall.seats)
     page.click(".veil button")
-    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "playing", 15.0)
+    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "playing")
 
 
 def test_everything_has_a_name_and_fits_a_phone(live):
@@ -323,7 +323,7 @@ def test_everything_has_a_name_and_fits_a_phone(live):
         }).map((node) => node.outerHTML.slice(0, 120))"""
         assert page.evaluate(outside) == [], name
     page.click(".bar [data-page=play]")
-    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "playing", 10.0)
+    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "playing")
 
 
 def test_a_laptop_shows_it_all_on_one_screen(live):

@@ -12,11 +12,11 @@ def test_a_and_b_are_mixed(live):
     page = live.open()
     board = live.seat().board
     board.set_many({"prompt/1/text": "one", "prompt/1/weight": 1.0, "temperature": 1.0})
-    live.wait_until(lambda: shown(page, "prompt/1/text") == "one", 5.0)
+    live.wait_until(lambda: shown(page, "prompt/1/text") == "one")
     tab(page, "scenes")
     page.click("[data-page=store][data-value=a]")
     board.set_many({"prompt/1/text": "two", "prompt/1/weight": 0.5, "temperature": 2.0, "volume": 0.4})
-    live.wait_until(lambda: shown(page, "prompt/1/text") == "two" and shown(page, "volume") == 0.4, 5.0)
+    live.wait_until(lambda: shown(page, "prompt/1/text") == "two" and shown(page, "volume") == 0.4)
     page.click("[data-page=store][data-value=b]")
     page.locator("[data-page=blend]").fill("0.25")
     live.stands("temperature", 1.25)
@@ -34,23 +34,23 @@ def test_a_glide_goes_to_the_other_end_in_so_many_bars_and_a_hand_on_the_fader_s
     page = live.open()
     board = live.seat().board
     board.set_many({"temperature": 1.0, "bpm": 60.0, "beats_per_bar": 1})
-    live.wait_until(lambda: shown(page, "temperature") == 1.0 and shown(page, "bpm") == 60.0, 5.0)
+    live.wait_until(lambda: shown(page, "temperature") == 1.0 and shown(page, "bpm") == 60.0)
     tab(page, "scenes")
     page.click("[data-page=store][data-value=a]")
     board.set("temperature", 3.0)
-    live.wait_until(lambda: shown(page, "temperature") == 3.0, 5.0)
+    live.wait_until(lambda: shown(page, "temperature") == 3.0)
     page.click("[data-page=store][data-value=b]")
     passed = []
     board.listen(lambda change: passed.append((time.monotonic(), change.value)) if change.name == "temperature" else None)
     page.click("[data-page=glide][data-value='4']")  # four bars of one beat a second
     live.stands("temperature", 1.0)
     # A board holds a value before its listeners hear of it.
-    live.wait_until(lambda: passed[-1][1] == 1.0, 5.0)
+    live.wait_until(lambda: passed[-1][1] == 1.0)
     values = [value for _, value in passed]
     assert values == sorted(values, reverse=True) and len(values) > 8
     assert passed[-1][0] - passed[0][0] > 3.0
     page.click("[data-page=glide][data-value='16']")
-    live.wait_until(lambda: board.settings.values["temperature"] > 1.05, 10.0)
+    live.wait_until(lambda: board.settings.values["temperature"] > 1.05)
     page.locator("[data-page=blend]").fill("0.5")
     live.stands("temperature", 2.0)
     page.wait_for_timeout(500)
@@ -132,23 +132,23 @@ def test_keys(live):
     press("n")
     live.stands("metronome", 0.5)
     press(" ")
-    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "playing", 10.0)
+    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "playing")
     press("i")
     live.stands("inject/on", True)
-    live.wait_until(lambda: page.get_attribute(".bar [data-page=microphone]", "aria-pressed") == "true", 5.0)
+    live.wait_until(lambda: page.get_attribute(".bar [data-page=microphone]", "aria-pressed") == "true")
     press("m")
-    live.wait_until(lambda: page.get_attribute(".bar [data-page=microphone]", "aria-pressed") == "false", 5.0)
+    live.wait_until(lambda: page.get_attribute(".bar [data-page=microphone]", "aria-pressed") == "false")
     press("t")
     press("Escape")
     press("Shift+F2")
     press("F2")
     press("Backspace")
     wanted = [("tap", None), ("panic", None), ("snapshot/save", 2), ("snapshot/recall", 2), ("rewind", 1)]
-    live.wait_until(lambda: asked == wanted, 10.0)
+    live.wait_until(lambda: asked == wanted)
     press("r")
-    live.wait_until(lambda: page.get_attribute(".bar [data-page=record]", "aria-pressed") == "true", 10.0)
+    live.wait_until(lambda: page.get_attribute(".bar [data-page=record]", "aria-pressed") == "true")
     press("r")
-    live.wait_until(lambda: page.get_attribute(".bar [data-page=record]", "aria-pressed") == "false", 10.0)
+    live.wait_until(lambda: page.get_attribute(".bar [data-page=record]", "aria-pressed") == "false")
     press("?")
     assert page.locator("dialog.keys").is_visible()
     press("Escape")
@@ -156,7 +156,7 @@ def test_keys(live):
     page.wait_for_timeout(200)
     assert asked == wanted, "Escape on the list of keys is no panic"
     press(" ")
-    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "ready", 10.0)
+    live.wait_until(lambda: page.evaluate("() => document.body.dataset.live") == "ready")
 
 
 def test_space_on_a_button_that_was_reached_by_keyboard_presses_it(live):
@@ -184,7 +184,7 @@ def test_midi_learns_waits_for_its_knob_and_gives_the_tempo(live):
     page.evaluate("() => midiSend(0x90, 36, 100)")
     tab(page, "setup")
     page.click("[data-page=learn]")
-    live.wait_until(lambda: page.locator(".bindings li").count() == 2, 5.0)
+    live.wait_until(lambda: page.locator(".bindings li").count() == 2)
     page.evaluate("() => midiSend(0xb0, 21, 120)")  # the knob stands at 1.1 of 4: the dial is far from it
     page.wait_for_timeout(150)
     live.stands("temperature", KNOBS["temperature"].default)
@@ -195,7 +195,7 @@ def test_midi_learns_waits_for_its_knob_and_gives_the_tempo(live):
     act = seat.board.act
     seat.board.act = lambda name, value=None, **more: (asked.append(name), act(name, value, **more))[1]
     page.evaluate("() => midiSend(0x90, 36, 90)")
-    live.wait_until(lambda: asked == ["reset"], 5.0)
+    live.wait_until(lambda: asked == ["reset"])
     page.evaluate("() => midiClock(140, 4)")
     page.wait_for_timeout(150)
     assert seat.board.settings.values["bpm"] != 140.0, "the clock counts only where it was chosen"
@@ -216,14 +216,14 @@ def test_injection_goes_off_at_the_start_and_its_modes_are_knobs(live):
     page.click("[data-page=inject][data-value=looper]")
     live.stands("inject/loop_beats", 8)
     live.stands("inject/on", True)
-    live.wait_until(lambda: page.get_attribute("[data-page=inject][data-value=looper]", "aria-pressed") == "true", 5.0)
+    live.wait_until(lambda: page.get_attribute("[data-page=inject][data-value=looper]", "aria-pressed") == "true")
     page.click("[data-page=inject][data-value=free]")
     live.stands("inject/loop_beats", 0)
     page.click("[data-page=inject][data-value=off]")
     live.stands("inject/on", False)
     page.locator(range_of("bpm")).evaluate("(node) => mrtLive.knobs.turn('bpm', 400)")
     page.click(".bar [data-page=play]")
-    live.wait_until(lambda: page.evaluate("() => mrtLive.last?.bar >= 0 && document.body.dataset.live === 'playing'"), 10.0)
+    live.wait_until(lambda: page.evaluate("() => mrtLive.last?.bar >= 0 && document.body.dataset.live === 'playing'"))
     page.click("[data-page=count-in]")
     assert page.get_attribute("[data-page=count-in]", "aria-pressed") == "true"
     live.stands("inject/on", True)

@@ -22,11 +22,12 @@ from magenta_rt_py.train.lm import LMTrainingConfig, crop_config, train_lm
 from magenta_rt_py.train.refinement import train_refinement
 from magenta_rt_py.train.starter.export import Part, write_bundle
 from magenta_rt_py.train.starter.kept import load_tensors, save_tensors, trained_for, write_text
-from magenta_rt_py.train.starter.recipe import FAVOURED_GENRES, RENDERED_FIELDS, StarterRecipe
+from magenta_rt_py.train.starter.recipe import RENDERED_FIELDS, StarterRecipe
 from magenta_rt_py.train.starter.record import source_state
 from magenta_rt_py.train.starter.render import load_shard, render_shards, shard_path
 from magenta_rt_py.train.starter.style_set import style_dataset
 from magenta_rt_py.train.starter.tokens import codes_path, load_codec, token_path, write_codes, write_tokens
+from magenta_rt_py.train.studio.held_out import EVALUATION_TEXTS
 from magenta_rt_py.train.style import StyleTrainOptions, train_style
 
 
@@ -178,7 +179,7 @@ def language_model(recipe: StarterRecipe, directory: Path) -> None:
             depth_frames=recipe.lm_depth_frames, history=HistoryConfig(), checkpoint_every_seconds=60.0
         ),
         crops=dataclasses.replace(crop_config(config), target_frames=recipe.lm_target_frames),
-        genre_weights={studio.STARTER_GENRES.index(name): recipe.lm_favour for name in FAVOURED_GENRES},
+        genre_weights={studio.STARTER_GENRES.index(genre): recipe.lm_favour for _, genre in EVALUATION_TEXTS},
         log=say,
     )
     save_tensors(directory, "lm", tensors, recipe.lm_seconds)
