@@ -162,7 +162,8 @@ class LiveLM:
             target_clock=clock,
         )
         key = jax.random.fold_in(jax.random.key(np.uint32(request.seed)), np.uint32(request.start % 2**32))
-        return np.asarray(decode.generate(self.models.lm_params, config, tokens, knobs, key, frames=len(clock)))
+        params = self.models.params_at(conditioning.adapter_strength)
+        return np.asarray(decode.generate(params, config, tokens, knobs, key, frames=len(clock)))
 
 
 class LiveSound:

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -24,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 
 from magenta_rt_py.errors import MrtError
 from magenta_rt_py.serve import stand_in, wire
-from magenta_rt_py.ui import launch, live_server, sharing
+from magenta_rt_py.ui import fallback, launch, live_server, sharing
 from magenta_rt_py.ui.launch_config import LaunchConfig
 
 ENDED_SECONDS = 2.0
@@ -232,6 +234,43 @@ def test_the_page_plays_in_a_browser_and_asks_nobody_else(launched, new_page, wa
     assert not foreign
     page.close()
     wait_until(lambda: not server.hall.seats)
+
+
+def test_where_no_socket_gets_through_there_is_the_plain_player(launched, new_page, wait_until, monkeypatch):
+    """As in a Colab page. The sound of the plain player itself: test_fallback."""
+    make_server, opens = live_server._server_of, threading.Event()
+
+    def without_sockets(app, certificate):
+        async def refuse(scope, receive, send):
+            if scope["type"] == "websocket" and not opens.is_set():
+                await send({"type": "websocket.close"})
+            else:
+                await app(scope, receive, send)
+
+        return make_server(refuse, certificate)
+
+    monkeypatch.setattr(live_server, "_server_of", without_sockets)
+    # Gradio would not know a generator behind the function that checks types in tests.
+    monkeypatch.setattr(fallback.PlainPlayer, "play", inspect.unwrap(fallback.PlainPlayer.play))
+    monkeypatch.setattr(shutil, "which", lambda program: program)  # the player's parts are there, with ffmpeg or without
+    server = launched(max_sessions=1)
+    page = new_page(server.url)
+    page.wait_for_selector("#mrt-fallback.is-needed")
+    assert "Plain player" in page.text_content("#mrt-fallback") and page.locator("#plain-play").is_visible()
+    assert "WebSocket" in page.text_content("[role=alert]") and not server.hall.seats
+    opens.set()  # the way is free: the page itself plays, and the plain player goes
+    page.wait_for_selector("body[data-live=ready]")
+    assert not page.locator("#mrt-fallback").is_visible()
+    opens.clear()
+    page.reload()
+    page.wait_for_selector("#mrt-fallback.is-needed")
+    entered, enter = [], server.hall.enter
+    monkeypatch.setattr(server.hall, "enter", lambda *who: (entered.append(who), enter(*who))[1])
+    page.click("#plain-play")
+    wait_until(lambda: entered)  # by the plain player, because no socket can
+    page.wait_for_selector("body[data-live=ended]")  # the page itself tries no more
+    assert not page.locator(".veil").is_visible()
+    page.errors.clear()  # the browser reports each socket that was refused
 
 
 class StrippingProxy:
