@@ -163,7 +163,8 @@ class LiveLM:
         )
         key = jax.random.fold_in(jax.random.key(np.uint32(request.seed)), np.uint32(request.start % 2**32))
         params = self.models.params_at(conditioning.adapter_strength)
-        return np.asarray(decode.generate(params, config, tokens, knobs, key, frames=len(clock)))
+        averaged = self.models.averaged
+        return np.asarray(decode.generate(params, config, tokens, knobs, key, frames=len(clock), averaged=averaged))
 
 
 class LiveSound:
