@@ -8,8 +8,8 @@ that is meant: frames come out louder than any that the model has heard, and the
 beat. The nearest code to the mean has the least expected squared error of all. Likelier codes alone (a lower temperature)
 are no help: they are the loud ones.
 
-Source: ours; minimum Bayes risk decoding under squared error, with the residual quantiser's own vectors. Compared with
-drawing in docs/benchmarks.md, steering.
+Source: ours; minimum Bayes risk decoding under squared error, with the residual quantiser's own vectors. What it did
+for the starter: docs/benchmarks.md, training the starter.
 """
 
 from typing import NamedTuple

@@ -20,7 +20,7 @@ from magenta_rt_py.train.starter.recipe import StarterRecipe
 from magenta_rt_py.train.starter.record import amounts, losses, minutes_by_stage
 
 DEFAULTS = {"temperature": 0.9, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
-"""Knobs the starter plays best with (docs/benchmarks.md, steering)."""
+"""Knobs the starter plays best with (docs/benchmarks.md, steering and beat)."""
 
 LICENCES = {
     "weights": "Apache-2.0",
