@@ -9,7 +9,7 @@ Rows are the variants that guidance compares; they share every drawn id:
     2 rows  condition, masked
     3 rows  condition, masked, own context (see lm.guidance.guide_twice)
 The masked row knows neither style nor clock, so that guidance pushes towards both: with the clock in it the starter's
-beat stays vague (docs/benchmarks.md, training the starter). Without a tempo, and in models without a clock, the style is
+beat stays vague (docs/benchmarks.md, beat). Without a tempo, and in models without a clock, the style is
 all that it lacks, as in the released system.
 Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
 """
