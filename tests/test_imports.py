@@ -23,9 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "released": {"nn", "codec", "style", "lm", "generators"},
     "train": {"nn", "codec", "style", "lm", "generators", "plot", "testing"},
     "io": {"live"},
+    "speed": {"nn", "codec", "style", "lm", "generators"},
     "serve": {"live", "generators", "io"},
     "ui": {"live", "generators", "io", "serve", "plot"},
-    "cli": {"nn", "codec", "style", "lm", "live", "generators", "released", "train", "io", "serve", "ui", "plot",
+    "cli": {"nn", "codec", "style", "lm", "live", "generators", "released", "train", "io", "serve", "speed", "ui", "plot",
         "testing"},
     "__init__": {"generators", "live"},
 }

@@ -7,6 +7,7 @@ Stateful shell.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -26,12 +27,13 @@ from magenta_rt_py.ui.live_server import LiveServer, MakeFactory
 __all__ = ["LaunchConfig", "greeting", "load_factory", "open_browser", "serve"]
 
 
-def load_factory(bundle: Path | None, say: Callable[[str], None]) -> Any:
+def load_factory(bundle: Path | None, say: Callable[[str], None], *, most: int | None = None) -> Any:
     """A bundle as a `serve.seat.SeatFactory`: loads, compiles, measures; takes from seconds to minutes.
 
     Args:
       bundle: its folder; None is the starter.
       say: told how far it is.
+      most: performances at once; None: as many as a hall lets in.
     """
     from magenta_rt_py.generators import system
     from magenta_rt_py.serve.model_seats import ModelSeats
@@ -40,7 +42,7 @@ def load_factory(bundle: Path | None, say: Callable[[str], None]) -> Any:
     say("loading the model")
     model = system.load(bundle)
     suggestions = suggest(model.bundle.record)
-    return ModelSeats(model, knobs={"prompt/1/text": suggestions[0]}, suggestions=suggestions, say=say)
+    return ModelSeats(model, knobs={"prompt/1/text": suggestions[0]}, suggestions=suggestions, say=say, most=most)
 
 
 def greeting(server: LiveServer) -> Iterator[str]:
@@ -70,7 +72,7 @@ def greeting(server: LiveServer) -> Iterator[str]:
 def serve(
     config: LaunchConfig,
     *,
-    make_factory: MakeFactory = load_factory,
+    make_factory: MakeFactory | None = None,
     say: Callable[[str], None] = lambda line: None,
     tell: Callable[[str], None] = print,
 ) -> None:
@@ -78,10 +80,11 @@ def serve(
 
     Args:
       config: what is wanted.
-      make_factory: from a bundle to seats.
+      make_factory: from a bundle to seats; None is `load_factory`.
       say: told how far loading is.
       tell: told lines for people, the address first.
     """
+    make_factory = make_factory or functools.partial(load_factory, most=config.max_sessions)
     with LiveServer(config, make_factory=make_factory, say=say) as server:
         server.start()
         spent_memory.freeze()

@@ -215,7 +215,12 @@ def released_key(models: Models, state: LiveState) -> jax.Array:
 
 def stream_key(state: LiveState, purpose: str) -> jax.Array:
     """A PRNG key of the whole stream, one for each purpose."""
-    return jax.random.fold_in(jax.random.key(np.uint32(state.seed)), PURPOSES.index(purpose))
+    return key_of(np.uint32(state.seed), purpose)
+
+
+def key_of(seed: Any, purpose: str) -> jax.Array:
+    """`stream_key` of a seed, an unsigned 32-bit number that may be traced."""
+    return jax.random.fold_in(jax.random.key(seed), PURPOSES.index(purpose))
 
 
 def _fresh_refinement(models: Models) -> refinement.RefinementState | None:
