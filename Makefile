@@ -6,6 +6,7 @@
 #
 #   make setup   an environment in .venv with all that tests and training need
 #   make check   lint and type check
+#   make docs    the documentation as a site, with a reference: out/docs/index.html
 #   make bench   measure this machine         make clean     remove what make made, .venv included
 #
 #   make starter-cpu      train the bundled model again on two cores: 100 minutes, stopped at any moment it goes on
@@ -25,7 +26,7 @@ install = { test -x $(BIN)/uv && $(BIN)/uv pip install --quiet --python $(BIN)/p
   || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test setup check starter starter-cpu starter-status starter-carry starter-gpu bench clean
+.PHONY: help demo live test setup check docs starter starter-cpu starter-status starter-carry starter-gpu bench clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -47,6 +48,10 @@ setup: $(VENV)/.installed-all
 check: $(VENV)/.installed-all
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Warnings are errors: a link that leads nowhere, a page nobody can find, a docstring that cannot be read.
+docs: $(VENV)/.installed-all
+	$(BIN)/python -m mkdocs build --config-file docs/site/mkdocs.yml
 
 starter: starter-cpu
 
@@ -96,7 +101,7 @@ $(VENV)/.installed-live: $(VENV)/.made $(INPUTS)
 # tinysoundfont goes in alone because it declares pyaudio, which does not build without PortAudio's headers.
 $(VENV)/.installed-all: $(VENV)/.made $(INPUTS)
 	@echo "installing into $(VENV) ..."
-	@$(call install,-e '.[plot$(comma)train$(comma)audio$(comma)midi$(comma)osc$(comma)ui$(comma)released$(comma)dev]')
+	@$(call install,-e '.[plot$(comma)train$(comma)cluster$(comma)audio$(comma)midi$(comma)osc$(comma)ui$(comma)released$(comma)docs$(comma)dev]')
 	@$(call install,--no-deps tinysoundfont)
 	@touch $@ $(VENV)/.installed-demo $(VENV)/.installed-live
 

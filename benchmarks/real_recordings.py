@@ -5,7 +5,8 @@
 Each recording is named by package, path, licence (as the package's own copyright file states it) and sha256. It is taken
 from where the package is installed, else fetched with `apt-get download` and unpacked below --folder, by default
 `magenta_rt_py/recordings` in the user's cache directory. Ten seconds of each (all of a shorter one) are coded and decoded
-at 4, 8 and 16 levels. They measure; nothing is trained on them, and neither they nor their round trips are ever committed.
+at 4, 8 and 16 levels. They measure; nothing that ships is trained on them, and neither they nor their round trips are
+ever committed.
 Beside them stand held-out pieces of the studio: the ratio says how much of what the codec learned there carries over.
 """
 

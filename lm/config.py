@@ -31,6 +31,7 @@ class LMConfig:
     temporal_buckets: int = 128  # relative-bias buckets of the temporal stack, also its max distance in frames (spec)
     depth_buckets: int = 16  # the same for the depth stack, in levels (spec)
     activation_dtype: str = "float32"  # "bfloat16" reproduces the released compute dtype (spec)
+    rematerialise: bool = False  # training only: keep a layer's input and compute its inside again for the gradient
 
     # --- tokens
     num_levels: int = 16  # RVQ levels generated a frame (spec)

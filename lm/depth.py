@@ -55,7 +55,8 @@ class DepthDecoder(nn.Module):
     def setup(self) -> None:
         config = self.config
         self.relpos_bias_depth = CausalRelativeBias(config.num_heads, config.depth_buckets, config.depth_buckets)
-        self.depth_layers = [DepthLayer(config) for _ in range(config.depth_layers)]
+        layer = nn.remat(DepthLayer) if config.rematerialise else DepthLayer
+        self.depth_layers = [layer(config) for _ in range(config.depth_layers)]
 
     def bias(self) -> Float[Array, "heads levels levels"]:
         """Attention bias of one frame, causal mask included."""

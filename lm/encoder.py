@@ -40,7 +40,8 @@ class Encoder(nn.Module):
 
     def setup(self) -> None:
         config = self.config
-        self.layers = [EncoderLayer(config) for _ in range(config.encoder_layers)]
+        layer = nn.remat(EncoderLayer) if config.rematerialise else EncoderLayer
+        self.layers = [layer(config) for _ in range(config.encoder_layers)]
         self.encoder_norm = RMSNorm(dtype=config.activation_dtype)
         if config.clock:
             self.clock = ClockMap(config.dim)

@@ -64,7 +64,8 @@ class TemporalDecoder(nn.Module):
     def setup(self) -> None:
         config = self.config
         self.relpos_bias = CausalRelativeBias(config.num_heads, config.temporal_buckets, config.temporal_buckets)
-        self.layers = [TemporalLayer(config) for _ in range(config.temporal_layers)]
+        layer = nn.remat(TemporalLayer) if config.rematerialise else TemporalLayer
+        self.layers = [layer(config) for _ in range(config.temporal_layers)]
         if config.clock:
             self.clock = ClockMap(config.dim)
         if config.bar_recall:

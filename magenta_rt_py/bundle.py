@@ -110,6 +110,33 @@ class Bundle:
         """16 hexadecimal digits that tell this bundle from any other: of its index, which names every file's checksum."""
         return hashlib.sha256((self.path / _INDEX).read_bytes()).hexdigest()[:16]
 
+    def part_fingerprint(self, part: str) -> str:
+        """16 hexadecimal digits of one part's config, weights and assets as they are stored, whatever else the bundle holds.
+
+        Raises:
+          ValueError: the bundle has no such part.
+        """
+        if part not in self.shards:
+            raise ValueError(f"{self.path} has no part {part!r}; it has {', '.join(sorted(self.shards))}")
+        index = _read_index(self.path)
+        files = [index["shards"][name]["sha256"] for name in self.shards[part]]
+        assets = [[name, index["assets"][name]["sha256"]] for name in self.assets if name.startswith(f"{part}/")]
+        said = json.dumps([self.configs[part], files, assets], sort_keys=True, allow_nan=False)
+        return _sha256(said.encode())[:16]
+
+    def storage(self, part: str) -> str:
+        """How the matrices of a part are stored, as `save_bundle` is told: "int8", "float16" or "float32".
+
+        Raises:
+          BundleError: a file cannot be read any more.
+        """
+        kinds: set[str] = set()
+        for name in self.shards[part]:
+            stored = _read_shard(self.path / name)
+            floats = [array for path, array in stored.items() if array.dtype.kind == "f" or path + _SCALE in stored]
+            kinds |= {str(array.dtype) for array in floats}
+        return next((kind for kind in ("int8", "float16") if kind in kinds), "float32")
+
     @property
     def num_bytes(self) -> int:
         """Size of the bundle's files on disk."""

@@ -4,6 +4,7 @@
     ├── AudioFormatError     a file is missing, is not audio, or holds nothing that can be played
     ├── BundleError          a model bundle is missing, incomplete, changed, or of another format version
     ├── CheckpointError      a training checkpoint is missing, incomplete, or of another model
+    ├── PreparedDataError    a prepared folder is missing, unfinished, changed, or of another bundle
     ├── AudioDeviceError     the sound card is absent, busy, or vanished
     └── MissingExtraError    an optional dependency is not installed (also an ImportError)
 
@@ -17,6 +18,7 @@ __all__ = [
     "CheckpointError",
     "MissingExtraError",
     "MrtError",
+    "PreparedDataError",
 ]
 
 
@@ -34,6 +36,10 @@ class BundleError(MrtError):
 
 class CheckpointError(MrtError):
     """A training checkpoint could not be resumed."""
+
+
+class PreparedDataError(MrtError):
+    """A folder of prepared music could not be read."""
 
 
 class AudioDeviceError(MrtError):

@@ -48,7 +48,7 @@ def pytest_report_header() -> str:
     return f"numbers of the released code: {found or 'not at hand (MRT_ORACLE), the golden files stand alone'}"
 
 
-SLOWEST_FIRST = ("test_readme.py", "test_wheel.py", "benchmarks/test_stream.py")
+SLOWEST_FIRST = ("colab/test_notebooks.py", "test_readme.py", "test_wheel.py", "benchmarks/test_stream.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,6 +68,16 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture(scope="module")
+def quick_compiles():
+    """Compilers do without most optimisations while a module's tests run: they compile for longer than they compute."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

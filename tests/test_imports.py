@@ -35,7 +35,7 @@ CORE = {"flax", "jax", "jaxtyping", "numba", "numpy", "safetensors", "sentencepi
 OPTIONAL = {
     **{
         name: {"train"}
-        for name in ("librosa", "optax", "orbax", "scipy", "sklearn", "tensorboardX", "tinysoundfont", "tqdm")
+        for name in ("librosa", "optax", "orbax", "ray", "scipy", "sklearn", "tensorboardX", "tinysoundfont", "tqdm")
     },
     "matplotlib": {"train", "plot"},
     "psutil": {"cli"},

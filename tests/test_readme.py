@@ -87,12 +87,12 @@ def test_make_demo_writes_the_take_and_its_picture_and_says_how_fast(clone):
     assert (clone.path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("target", ["demo", "live", "test", "setup", "check", "starter", "bench"])
+@pytest.mark.parametrize("target", ["demo", "live", "test", "setup", "check", "docs", "starter", "bench"])
 def test_make_installs_what_a_target_needs_first(root, new_checkout, tmp_path, target):
     path = new_checkout(tmp_path / "clone")
     done = subprocess.run(["make", "-n", target], cwd=path, capture_output=True, text=True, check=True)
     assert done.stdout.index("-m venv .venv") < done.stdout.index("constraints.txt")
-    wanted = {"demo": ".[plot]", "live": ".[ui]"}.get(target, ".[plot,train,audio,midi,osc,ui,released,dev]")
+    wanted = {"demo": ".[plot]", "live": ".[ui]"}.get(target, ".[plot,train,cluster,audio,midi,osc,ui,released,docs,dev]")
     assert wanted in done.stdout
 
 

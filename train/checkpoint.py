@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,43 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 _FORMAT = "magenta_rt_py training state 1"
 
 Tree = TypeVar("Tree")
+
+
+@runtime_checkable
+class CheckpointStore(Protocol):
+    """Where a run keeps its state between sessions."""
+
+    def exists(self) -> bool:
+        """Whether there is anything to go on from."""
+        ...
+
+    def restore(self, template: Tree) -> Tree:
+        """The newest state kept, in the structure of `template`; CheckpointError if it is of another model or broken."""
+        ...
+
+    def save(self, state: Any) -> None:
+        """Keeps a state; it is safe on disk when this returns. FloatingPointError if it holds NaN or infinity."""
+        ...
+
+
+class FileStore:
+    """The newest state of a run in one process, in one file of its directory."""
+
+    def __init__(self, directory: str | Path) -> None:
+        """Nothing is written yet."""
+        self._directory = Path(directory)
+
+    def exists(self) -> bool:
+        """See CheckpointStore."""
+        return exists(self._directory)
+
+    def restore(self, template: Tree) -> Tree:
+        """See CheckpointStore."""
+        return restore_checkpoint(self._directory, template)
+
+    def save(self, state: Any) -> None:
+        """See CheckpointStore."""
+        save_checkpoint(self._directory, state)
 
 
 def flatten_tree(tree: Any) -> dict[str, np.ndarray]:

@@ -27,6 +27,8 @@ from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import codec_loop
 from magenta_rt_py.train.codec_features import PieceFeatures, fit_start, mel_of_bands, sample_batch
 from magenta_rt_py.train.codec_gain import measured_gain
+from magenta_rt_py.train.runs import RunRecord
+from magenta_rt_py.train.runs.data_hash import hash_arrays
 
 # Adam moves every entry by about the learning rate: wide maps and fitted maps have small entries and need small steps.
 _STEP_SIZES = {
@@ -219,5 +221,7 @@ def train_codec(
       ValueError: if the pieces are shorter than a crop.
     """
     task = _CompactTask(config, training or CodecTrainingConfig(), features, seed)
-    tensors = codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)
+    settings = {"model": config, "training": task.training, "seed": seed, "seconds_budget": seconds_budget}
+    with RunRecord.begin(directory, settings, hash_arrays(features), model="codec"):
+        tensors = codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)
     return measured_gain(config, tensors, features, seed=seed, log=log)

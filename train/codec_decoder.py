@@ -33,6 +33,8 @@ from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import codec_loop
 from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, spectral_losses
 from magenta_rt_py.train.codec_features import crop_starts
+from magenta_rt_py.train.runs import RunRecord
+from magenta_rt_py.train.runs.data_hash import hash_arrays
 
 _FROZEN = ("encoder/", "quantizer/", "statistics/")
 
@@ -272,4 +274,6 @@ def train_decoder(
     if config.phase != "learned":
         raise ValueError(f"got phase={config.phase!r}, expected 'learned'; use dataclasses.replace(config, phase='learned')")
     task = _DecoderTask(config, tensors, training or DecoderTrainingConfig(), pieces, seed)
-    return codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)
+    settings = {"model": config, "training": task.training, "seed": seed, "seconds_budget": seconds_budget}
+    with RunRecord.begin(directory, settings, hash_arrays(piece.samples for piece in pieces), model="decoder"):
+        return codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)

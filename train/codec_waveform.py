@@ -38,6 +38,8 @@ from magenta_rt_py.nn import quantizer
 from magenta_rt_py.train import codec_loop
 from magenta_rt_py.train.adversary import AdversarialConfig, Adversary, spectral_losses
 from magenta_rt_py.train.codec_features import sample_sounds
+from magenta_rt_py.train.runs import RunRecord
+from magenta_rt_py.train.runs.data_hash import hash_arrays
 
 Sounds = Sequence[Float32[np.ndarray, "_ channels"]]  # samples of each piece, -1..1
 
@@ -232,4 +234,6 @@ def train_spectrostream(
       ValueError: if the pieces are shorter than a crop.
     """
     task = _WaveformTask(config, training or WaveformTrainingConfig(), sounds, seed)
-    return codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)
+    settings = {"model": config, "training": task.training, "seed": seed, "seconds_budget": seconds_budget}
+    with RunRecord.begin(directory, settings, hash_arrays(sounds), model="codec"):
+        return codec_loop.train(task, seconds_budget=seconds_budget, directory=directory, log=log)

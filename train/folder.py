@@ -6,6 +6,7 @@ loudness, and cut into pieces of 30 s. What cannot be used is skipped, with the 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -23,7 +24,19 @@ from scipy import signal
 from magenta_rt_py.audio import SAMPLE_RATE_HZ, db_to_gain
 from magenta_rt_py.errors import AudioFormatError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+SUFFIXES = frozenset(
+    {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"}  # RAW: nothing to tell noise from music
+    | {".aif", ".aifc", ".oga", ".opus", ".snd", ".mp2", ".bwf", ".wve", ".iff", ".sph"}
+)
+"""Endings that libsndfile may read; a file of another ending is not tried."""
+
+UNREADABLE_SUFFIXES = frozenset(
+    {".m4a", ".aac", ".mp4", ".wma", ".ape", ".wv", ".mpc", ".dsf", ".dff", ".ra", ".mka", ".webm"}
+)
+"""Endings of music that libsndfile cannot read: named among what was left out, so that nobody wonders."""
+
+GATE_SAMPLES = 19_200
+"""Samples of a gate of the loudness, 400 ms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +102,23 @@ class SkippedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Levels:
+class Levels:
     """What the first reading of a file finds: loudness in LUFS (-inf: silence) and the share of clipped samples."""
 
     loudness_db: float
     clipped_share: float
+
+    def gain(self, config: FolderConfig) -> np.float32:
+        """Factor that brings the file to the configured loudness.
+
+        Raises:
+          AudioFormatError: it is silent, or clipped beyond use.
+        """
+        if self.loudness_db < config.silence_db:
+            raise AudioFormatError(f"silent ({self.loudness_db:.0f} LUFS)")
+        if self.clipped_share > config.largest_clipped_share:
+            raise AudioFormatError(f"clipped ({100 * self.clipped_share:.1f} % of samples at full scale)")
+        return np.float32(db_to_gain(min(config.loudness_db - self.loudness_db, config.largest_gain_db)))
 
 
 class AudioFolder:
@@ -109,11 +134,7 @@ class AudioFolder:
           AudioFormatError: there is no such directory, or no audio file in it.
         """
         self._directory, self._config = Path(directory), config
-        if not self._directory.is_dir():
-            raise AudioFormatError(f"{directory} is no directory; give the folder that holds your audio")
-        self.files = _audio_files(self._directory)
-        if not self.files:
-            raise AudioFormatError(f"{directory} holds no audio file ({', '.join(SUFFIXES)})")
+        self.files = audio_files(self._directory)
         self.used: dict[str, float] = {}
         self.skipped: list[SkippedFile] = []
 
@@ -143,28 +164,28 @@ class AudioFolder:
         """Pieces of one file, which is read twice: for its loudness (a broken file ends here) and to be cut."""
         _probe(path, self._config.shortest_seconds)
         captions = captions_of(path, self._directory)
-        gain = np.float32(self._gain(_measure(path)))
+        meter = LevelMeter()
+        for block in regroup(read_48k(path), GATE_SAMPLES):
+            meter.add(block)
+        gain = meter.levels().gain(self._config)
         size = round(self._config.piece_seconds * SAMPLE_RATE_HZ)
         shortest = round(self._config.shortest_seconds * SAMPLE_RATE_HZ)
-        parts = Path(name).parts
-        for index, block in enumerate(_regroup(_read_48k(path), size)):
+        for index, block in enumerate(regroup(read_48k(path), size)):
             if len(block) < shortest:
                 continue
             label = FolderLabel(
                 captions=captions,
                 path=name,
                 start_seconds=index * self._config.piece_seconds,
-                genre=parts[0] if len(parts) > 1 else "own",
+                genre=genre_of(name),
             )
             yield FolderPiece(samples=block * gain, label=label)
 
-    def _gain(self, levels: _Levels) -> float:
-        config = self._config
-        if levels.loudness_db < config.silence_db:
-            raise AudioFormatError(f"silent ({levels.loudness_db:.0f} LUFS)")
-        if levels.clipped_share > config.largest_clipped_share:
-            raise AudioFormatError(f"clipped ({100 * levels.clipped_share:.1f} % of samples at full scale)")
-        return db_to_gain(min(config.loudness_db - levels.loudness_db, config.largest_gain_db))
+
+def genre_of(name: str) -> str:
+    """What stands for the genre of a file, whose path relative to the folder is given: its first folder, or "own"."""
+    parts = Path(name).parts
+    return parts[0] if len(parts) > 1 else "own"
 
 
 def captions_of(path: Path, directory: Path) -> list[str]:
@@ -185,7 +206,7 @@ def captions_of(path: Path, directory: Path) -> list[str]:
             except (OSError, ValueError) as error:
                 raise AudioFormatError(f"its captions {sidecar.name} cannot be read ({error})") from error
     found = [" ".join(caption.split()) for caption in found]
-    found = [caption for caption in found if caption] or _path_captions(path.relative_to(directory))
+    found = [caption for caption in found if caption] or path_captions(path.relative_to(directory))
     return list(dict.fromkeys(found))
 
 
@@ -206,7 +227,7 @@ def _json_captions(text: str) -> list[str]:
     return [str(caption) for caption in [*captions, *single, *joined]]
 
 
-def _path_captions(path: Path) -> list[str]:
+def path_captions(path: Path) -> list[str]:
     """ambient/01 - Deep_Sea.flac -> "ambient deep sea", "ambient"."""
 
     def words(text: str) -> list[str]:
@@ -217,12 +238,21 @@ def _path_captions(path: Path) -> list[str]:
     return [caption for caption in captions if caption] or ["music"]
 
 
-def _audio_files(directory: Path) -> list[Path]:
-    """Audio files below a directory, sorted; hidden files and links to folders are not followed."""
+def audio_files(directory: Path, *, suffixes: frozenset[str] = SUFFIXES) -> list[Path]:
+    """Files below a directory with an ending of audio, sorted; hidden files and links to folders are not followed.
+
+    Raises:
+      AudioFormatError: there is no such directory, or no such file in it.
+    """
+    if not directory.is_dir():
+        raise AudioFormatError(f"{directory} is no directory; give the folder that holds your audio")
     found = []
     for folder, folders, names in os.walk(directory):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(folder) / name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        visible = (Path(folder) / name for name in names if not name.startswith("."))
+        found += [path for path in visible if path.suffix.lower() in suffixes]
+    if not found:
+        raise AudioFormatError(f"{directory} holds no audio file ({', '.join(sorted(suffixes))})")
     return sorted(found)
 
 
@@ -237,7 +267,7 @@ def _probe(path: Path, shortest_seconds: float) -> None:
         raise AudioFormatError(f"too short ({seconds:.1f} s, at least {shortest_seconds:g} s)")
 
 
-def _read_48k(path: Path) -> Iterator[Float[np.ndarray, "samples 2"]]:
+def read_48k(path: Path) -> Iterator[Float[np.ndarray, "samples 2"]]:
     """A file in ragged blocks of about ten seconds, 48 kHz stereo; the resampler runs on across blocks."""
     try:
         with soundfile.SoundFile(str(path)) as file:
@@ -254,30 +284,49 @@ def _read_48k(path: Path) -> Iterator[Float[np.ndarray, "samples 2"]]:
         raise AudioFormatError(f"broken while reading ({_one_line(error)})") from error
 
 
-def _regroup(blocks: Iterator[Float[np.ndarray, "samples 2"]], size: int) -> Iterator[Float[np.ndarray, "samples 2"]]:
+def regroup(blocks: Iterator[Float[np.ndarray, "samples 2"]], size: int) -> Iterator[Float[np.ndarray, "samples 2"]]:
     """Blocks of any lengths as blocks of exactly `size` samples, and a shorter last one."""
-    waiting = np.zeros((0, 2), np.float32)
+    return cut(blocks, itertools.repeat(size))
+
+
+def cut(
+    blocks: Iterator[Float[np.ndarray, "samples 2"]], sizes: Iterator[int]
+) -> Iterator[Float[np.ndarray, "samples 2"]]:
+    """Blocks of any lengths as blocks of the given sizes, and a shorter last one."""
+    waiting, size = np.zeros((0, 2), np.float32), next(sizes)
     for block in blocks:
         waiting = np.concatenate([waiting, block])
         while len(waiting) >= size:
             yield waiting[:size]
-            waiting = waiting[size:]
+            waiting, size = waiting[size:], next(sizes)
     if len(waiting):
         yield waiting
 
 
-def _measure(path: Path) -> _Levels:
-    """Loudness and clipping of a whole file, block by block."""
-    states = [np.zeros((2, 2)) for _ in _K_WEIGHTING]
-    powers, clipped, total = [], 0, 0
-    for block in _regroup(_read_48k(path), _GATE_SAMPLES):
-        clipped += int((np.abs(block) >= 0.999).sum())
-        total += block.size
-        weighted = block
+class LevelMeter:
+    """Loudness and clipping of sound that comes block by block."""
+
+    def __init__(self) -> None:
+        """Nothing was heard yet."""
+        self._states = [np.zeros((2, 2)) for _ in _K_WEIGHTING]
+        self._powers: list[float] = []
+        self._clipped, self._total = 0, 0
+
+    def add(self, samples: Float[np.ndarray, "samples 2"]) -> None:
+        """Hears a block: whole gates of 400 ms, but for the last one."""
+        self._clipped += int((np.abs(samples) >= 0.999).sum())
+        self._total += samples.size
+        weighted = samples
         for index, (numerator, denominator) in enumerate(_K_WEIGHTING):
-            weighted, states[index] = signal.lfilter(numerator, denominator, weighted, axis=0, zi=states[index])
-        powers.append((weighted**2).mean(0).sum())
-    return _Levels(loudness_db=gated_loudness_db(np.asarray(powers)), clipped_share=clipped / max(total, 1))
+            weighted, self._states[index] = signal.lfilter(numerator, denominator, weighted, axis=0, zi=self._states[index])
+        for start in range(0, len(weighted), GATE_SAMPLES):
+            self._powers.append(float((weighted[start : start + GATE_SAMPLES] ** 2).mean(0).sum()))
+
+    def levels(self) -> Levels:
+        """What was found so far."""
+        return Levels(
+            loudness_db=gated_loudness_db(np.asarray(self._powers)), clipped_share=self._clipped / max(self._total, 1)
+        )
 
 
 def gated_loudness_db(powers: Float[np.ndarray, " blocks"]) -> float:
@@ -297,8 +346,6 @@ def gated_loudness_db(powers: Float[np.ndarray, " blocks"]) -> float:
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
-
-_GATE_SAMPLES = 19_200
 
 # Shelf of the head and high-pass of ITU-R BS.1770-4, at 48 kHz: (numerator, denominator).
 _K_WEIGHTING = (

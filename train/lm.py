@@ -33,6 +33,8 @@ from magenta_rt_py.train.data import (
 )
 from magenta_rt_py.train.history import HistoryConfig, spoil_history
 from magenta_rt_py.train.optim import muon, warmup_cosine
+from magenta_rt_py.train.runs import RunRecord
+from magenta_rt_py.train.runs.data_hash import hash_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,40 +348,43 @@ def train_lm(
     """
     dataset, held_out = load_split(dataset_paths, held_out_paths, quantize=quantize)
     vectors = normalise_code_vectors(code_vectors, style_code_vectors, config) if config.factorised else None
+    crops = crops or crop_config(config)
     sampler = CropSampler(
-        dataset,
-        crops or crop_config(config),
-        batch_size=batch_size,
-        seed=seed,
-        quantize=quantize,
-        genre_weights=genre_weights,
+        dataset, crops, batch_size=batch_size, seed=seed, quantize=quantize, genre_weights=genre_weights
     )
     optimizer = muon()
     state = loop.create_state(initial_params(config, dataset, seed=seed, initial=initial), optimizer)
     if log:
         _announce(log, state.params, dataset, held_out, config)
     evaluation = LMEvaluation(held_out, config, training, vectors, batch_size=batch_size)
-    state = loop.run(
-        loop.make_step(
-            make_loss(config, training, vectors),
-            optimizer,
-            seed=seed,
-            final_ema_decay=training.final_ema_decay,
-        ),
-        state,
-        lambda step: training_batch(sampler(step), config, training.history, seed=seed, step=step),
-        schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
-        directory=directory,
-        config=loop.LoopConfig(
-            seconds_budget=seconds_budget,
-            max_steps=max_steps,
-            log_every_steps=training.log_every_steps,
-            eval_every_seconds=training.eval_every_seconds,
-            checkpoint_every_seconds=training.checkpoint_every_seconds,
-        ),
-        eval_function=lambda state: evaluation(state.ema),
-        log=log,
-    )
+    settings = {
+        "model": config, "training": training, "crops": crops, "genre_weights": dict(genre_weights or {}),
+        "seed": seed, "batch_size": batch_size, "peak_learning_rate": peak_learning_rate,
+        "seconds_budget": seconds_budget, "max_steps": max_steps,
+    }  # fmt: skip
+    with RunRecord.begin(directory, settings, hash_files([*dataset_paths, *held_out_paths]), model="lm") as record:
+        state = loop.run(
+            loop.make_step(
+                make_loss(config, training, vectors),
+                optimizer,
+                seed=seed,
+                final_ema_decay=training.final_ema_decay,
+            ),
+            state,
+            lambda step: training_batch(sampler(step), config, training.history, seed=seed, step=step),
+            schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
+            directory=directory,
+            config=loop.LoopConfig(
+                seconds_budget=seconds_budget,
+                max_steps=max_steps,
+                log_every_steps=training.log_every_steps,
+                eval_every_seconds=training.eval_every_seconds,
+                checkpoint_every_seconds=training.checkpoint_every_seconds,
+            ),
+            eval_function=lambda state: evaluation(state.ema),
+            log=log,
+        )
+        record.finish(state)
     return {name: np.asarray(value) for name, value in lm.flatten(state.ema).items()}
 
 

@@ -24,7 +24,8 @@ import optax
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
-from magenta_rt_py.train import checkpoint
+from magenta_rt_py.train.checkpoint import CheckpointStore, FileStore
+from magenta_rt_py.train.hosts import largest_of_all
 from magenta_rt_py.train.metrics_log import MetricsLog, flatten_metrics
 from magenta_rt_py.train.optim import Schedule
 
@@ -35,7 +36,7 @@ class TrainState(NamedTuple):
     Attributes:
       params: the weights being trained.
       opt_state: the optimiser's state.
-      ema: exponential moving average of the weights, the ones to export.
+      ema: exponential moving average of the weights, the ones to export; () where a run keeps none.
       step: steps taken so far.
       elapsed_seconds: wall time spent on them, over all sessions of the run.
       extra: whatever else a model carries between steps (codebook statistics, a discriminator); () if nothing.
@@ -68,6 +69,8 @@ class LoopConfig:
     log_every_steps: int = 20
     # Wall seconds between checkpoints.
     checkpoint_every_seconds: float = 60.0
+    # Steps between checkpoints, beside the above; None: by time alone.
+    checkpoint_every_steps: int | None = None
     # Wall seconds between evaluations; None: only the one at the end.
     eval_every_seconds: float | None = None
     # Steps between evaluations, for runs that must be repeatable; None: only the one at the end.
@@ -90,13 +93,15 @@ class LoopConfig:
         return min(1.0, max(by_time, by_steps))
 
 
-def create_state(params: Any, optimizer: optax.GradientTransformation, *, extra: Any = ()) -> TrainState:
-    """The state before the first step; the average starts as a copy of the weights."""
+def create_state(
+    params: Any, optimizer: optax.GradientTransformation, *, extra: Any = (), with_average: bool = True
+) -> TrainState:
+    """The state before the first step; the average, if one is kept, starts as a copy of the weights."""
     return TrainState(
         params=params,
         opt_state=optimizer.init(params),
         # A copy, because the step donates its state and one buffer cannot be donated twice.
-        ema=jax.tree.map(jnp.array, params),
+        ema=jax.tree.map(jnp.array, params) if with_average else (),
         step=jnp.zeros((), jnp.int32),
         elapsed_seconds=jnp.zeros((), jnp.float32),
         extra=extra,
@@ -118,14 +123,17 @@ def apply_gradients(
     optimizer: optax.GradientTransformation,
     learning_rate: Float[Array, ""],
     *,
-    final_ema_decay: float = 0.998,
+    final_ema_decay: float | None = 0.998,
 ) -> TrainState:
-    """One optimiser step and one step of the weight average; `extra` is left alone."""
+    """One optimiser step and one step of the weight average, if there is one (None: no); `extra` is left alone."""
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = jax.tree.map(lambda weight, update: weight + learning_rate * update, state.params, updates)
-    decay = ema_decay(state.step, final_ema_decay)
+    state = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
+    if final_ema_decay is None:
+        return state
+    decay = ema_decay(state.step - 1, final_ema_decay)
     ema = jax.tree.map(lambda mean, weight: decay * mean + (1.0 - decay) * weight, state.ema, params)
-    return state._replace(params=params, opt_state=opt_state, ema=ema, step=state.step + 1)
+    return state._replace(ema=ema)
 
 
 def make_step(
@@ -162,6 +170,7 @@ def run(
     config: LoopConfig,
     eval_function: Callable[[TrainState], Mapping[str, Any]] | None = None,
     log: Callable[[str], None] | None = None,
+    store: CheckpointStore | None = None,
 ) -> TrainState:
     """Train until the budget is spent; resumes where `directory` holds a checkpoint.
 
@@ -174,6 +183,7 @@ def run(
       config: budget and intervals.
       eval_function: numbers of a state (usually of its `ema`), logged under `eval/`; also called at the end.
       log: called with one line of text at each report.
+      store: where checkpoints are kept; None keeps the newest one in `directory`.
 
     Returns:
       The state at the end of the budget, already checkpointed.
@@ -184,8 +194,9 @@ def run(
       SystemExit: on SIGTERM, after a checkpoint.
     """
     directory = Path(directory)
-    if checkpoint.exists(directory):
-        state = checkpoint.restore_checkpoint(directory, state)
+    store = FileStore(directory) if store is None else store
+    if store.exists():
+        state = store.restore(state)
         if log:
             log(f"resumed at step {int(state.step)} after {float(state.elapsed_seconds):.0f} s")
     with (
@@ -193,11 +204,11 @@ def run(
         tqdm(total=1.0, bar_format=_BAR, disable=None if config.progress else True) as bar,
         _StopSignals() as signals,
     ):
-        session = _Session(step_function, batches, schedule, directory, config, eval_function, log)
+        session = _Session(step_function, batches, schedule, directory, store, config, eval_function, log)
         session.begin(state, metrics_log, bar)
-        while not session.finished() and signals.received is None:
+        while not session.finished() and not signals.agree():
             session.advance()
-        if signals.received is None:
+        if not signals.agree():
             session.evaluate()
         session.save()
     signals.raise_received(directory)
@@ -216,12 +227,13 @@ class _Session:
         batches: Callable[[int], Any],
         schedule: Schedule,
         directory: Path,
+        store: CheckpointStore,
         config: LoopConfig,
         eval_function: Callable[[TrainState], Mapping[str, Any]] | None,
         log: Callable[[str], None] | None,
     ) -> None:
         self._step_function, self._batches, self._schedule = step_function, batches, schedule
-        self._directory, self._config = directory, config
+        self._directory, self._store, self._config = directory, store, config
         self._eval_function, self._log = eval_function, log
 
     def begin(self, state: TrainState, metrics_log: MetricsLog, bar: tqdm) -> None:
@@ -248,14 +260,14 @@ class _Session:
         self._bar.update(self._fraction() - self._bar.n)
         if self._eval_due():
             self.evaluate()
-        if self._elapsed() - self._saved_at >= self._config.checkpoint_every_seconds:
+        if self._save_due():
             self.save()
 
     def save(self) -> None:
         """Checkpoint, after making sure that the last loss was finite."""
         self._settle()
         self.state = self.state._replace(elapsed_seconds=jnp.float32(self._elapsed()))
-        checkpoint.save_checkpoint(self._directory, self.state)
+        self._store.save(self.state)
         self._saved_at = self._elapsed()
 
     def evaluate(self) -> None:
@@ -266,6 +278,10 @@ class _Session:
         numbers = {f"eval/{name}": value for name, value in self._eval_function(self.state).items()}
         self._report(self._step, numbers)
         self._evaluated_step, self._evaluated_at = self._step, self._elapsed()
+
+    def _save_due(self) -> bool:
+        seconds, steps = self._config.checkpoint_every_seconds, self._config.checkpoint_every_steps
+        return self._elapsed() - self._saved_at >= seconds or (steps is not None and self._step % steps == 0)
 
     def _eval_due(self) -> bool:
         seconds, steps = self._config.eval_every_seconds, self._config.eval_every_steps
@@ -310,6 +326,7 @@ class _StopSignals:
     """Turns the first SIGINT or SIGTERM into a flag, so that a step in flight is finished and saved.
 
     A second one acts at once. Outside the main thread nothing is caught, as Python allows no handler there.
+    Processes of one run agree on it before every step: a step or a checkpoint of only some of them would never end.
     """
 
     def __init__(self) -> None:
@@ -335,8 +352,16 @@ class _StopSignals:
             signal.signal(number, handler)
         self._previous = {}
 
+    def agree(self) -> bool:
+        """Whether this process or any other of the run is to stop."""
+        agreed = largest_of_all(self.received or 0)
+        if agreed:  # or else one that comes at this very moment would be lost
+            self.received = agreed
+        return agreed > 0
+
     def raise_received(self, directory: Path) -> None:
         """End the program the way the signal would have, now that the state is safe."""
+        self.agree()
         if self.received == signal.SIGINT:
             raise KeyboardInterrupt(f"stopped; run again to go on from {directory}")
         if self.received == signal.SIGTERM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -58,11 +58,14 @@ class MetricsLog:
 
 
 def read_metrics(directory: str | Path) -> list[dict[str, int | float]]:
-    """All lines of a run's `metrics.jsonl`, oldest first; empty where there is none."""
+    """All lines of a run's `metrics.jsonl`, oldest first; empty where there is none.
+
+    A line that a crash cut short is left out.
+    """
     path = Path(directory) / METRICS_FILE
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [record for _, record in _whole_lines(path)]
 
 
 def flatten_metrics(metrics: Mapping[str, object]) -> dict[str, float]:
@@ -81,17 +84,21 @@ def _keep_lines_until(path: Path, step: int) -> None:
     """Drop lines beyond `step`, and a last line that a crash cut short."""
     if not path.exists():
         return
-    kept = []
+    kept = [line for line, record in _whole_lines(path) if record.get("step", 0) <= step]
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines that hold an object, as text and as read."""
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if record.get("step", 0) <= step:
-            kept.append(line)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, path)
+        if isinstance(record, dict):
+            yield line, record
 
 
 def _open_tensorboard(directory: Path, resume_step: int) -> Any:

@@ -115,17 +115,18 @@ class AdafactorConfig:
     smallest_factored_dimension: int = 128
     # Floor of a parameter's root mean square where the update is multiplied by it.
     parameter_scale_floor: float = 1e-3
-    # Step already reached by a released checkpoint that is finetuned.
-    step_offset: int = 0
 
 
 def adafactor(config: AdafactorConfig = AdafactorConfig()) -> optax.GradientTransformation:
-    """Factored, momentum-free Adafactor with updates in units of each parameter's own size."""
+    """Factored, momentum-free Adafactor with updates in units of each parameter's own size.
+
+    Its second moment starts anew in a finetune and counts its own steps: optax's `step_offset`, given without the old
+    state, would raise a negative number to a broken power.
+    """
     return optax.chain(
         optax.scale_by_factored_rms(
             factored=True,
             decay_rate=config.decay_exponent,
-            step_offset=config.step_offset,
             min_dim_size_to_factor=config.smallest_factored_dimension,
         ),
         optax.clip_by_block_rms(config.clipping_threshold),
@@ -161,6 +162,24 @@ def inverse_square_root(base_learning_rate: float = 1.0, *, warmup_steps: int = 
     def schedule(step: int, fraction: float) -> float:
         del fraction
         return base_learning_rate / math.sqrt(max(step + step_offset, warmup_steps, 1))
+
+    return schedule
+
+
+def released_finetuning(*, step_offset: int, base_learning_rate: float = 0.5, warmup_steps: int = 1_000) -> Schedule:
+    """The released finetune's schedule: base * min(1, step / warm-up) / sqrt(max(step, warm-up)).
+
+    Source: the released finetune notebook's settings (t5x: constant * linear_warmup * rsqrt_decay).
+
+    Args:
+      step_offset: step of the checkpoint that is finetuned, from which steps go on (1,860,000 for the released ones).
+      base_learning_rate: multiplied by each parameter's own size in `adafactor`.
+      warmup_steps: also the step from which the rate falls.
+    """
+    falling = inverse_square_root(base_learning_rate, warmup_steps=warmup_steps, step_offset=step_offset)
+
+    def schedule(step: int, fraction: float) -> float:
+        return min(1.0, (step + step_offset) / warmup_steps) * falling(step, fraction)
 
     return schedule
 

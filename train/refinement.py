@@ -20,6 +20,8 @@ from magenta_rt_py.train import loop
 from magenta_rt_py.train.data import Quantizer, TokenDataset, load_split
 from magenta_rt_py.train.lm import unigram_nats
 from magenta_rt_py.train.optim import adamw, warmup_cosine
+from magenta_rt_py.train.runs import RunRecord
+from magenta_rt_py.train.runs.data_hash import hash_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,20 +217,31 @@ def train_refinement(
         log(f"{size / 1e6:.2f} M weights, unigram nats {' '.join(f'{value:.3f}' for value in unigram)}")
     optimizer = adamw()
     evaluation = RefinementEvaluation(held_out, config, training, vectors, batch_size=batch_size)
-    state = loop.run(
-        loop.make_step(make_loss(config, training, vectors), optimizer, seed=seed, final_ema_decay=training.final_ema_decay),
-        loop.create_state(params, optimizer),
-        sampler,
-        schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
-        directory=directory,
-        config=loop.LoopConfig(
-            seconds_budget=seconds_budget,
-            max_steps=max_steps,
-            log_every_steps=training.log_every_steps,
-            eval_every_seconds=training.eval_every_seconds,
-            checkpoint_every_seconds=training.checkpoint_every_seconds,
-        ),
-        eval_function=lambda state: evaluation(state.ema),
-        log=log,
-    )
+    settings = {
+        "model": config, "training": training, "seed": seed, "batch_size": batch_size,
+        "peak_learning_rate": peak_learning_rate, "seconds_budget": seconds_budget, "max_steps": max_steps,
+    }  # fmt: skip
+    with RunRecord.begin(directory, settings, hash_files([*dataset_paths, *held_out_paths]), model="refinement") as record:
+        state = loop.run(
+            loop.make_step(
+                make_loss(config, training, vectors),
+                optimizer,
+                seed=seed,
+                final_ema_decay=training.final_ema_decay,
+            ),
+            loop.create_state(params, optimizer),
+            sampler,
+            schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
+            directory=directory,
+            config=loop.LoopConfig(
+                seconds_budget=seconds_budget,
+                max_steps=max_steps,
+                log_every_steps=training.log_every_steps,
+                eval_every_seconds=training.eval_every_seconds,
+                checkpoint_every_seconds=training.checkpoint_every_seconds,
+            ),
+            eval_function=lambda state: evaluation(state.ema),
+            log=log,
+        )
+        record.finish(state)
     return {name: np.asarray(value) for name, value in lm.flatten(state.ema).items()}

@@ -29,6 +29,8 @@ from magenta_rt_py.style.embedder import StyleModel, finish, scale_to_length, st
 from magenta_rt_py.style.text_tower import TextTower
 from magenta_rt_py.style.tokenizer import Tokenizer
 from magenta_rt_py.train import loop, optim
+from magenta_rt_py.train.runs import RunRecord
+from magenta_rt_py.train.runs.data_hash import hash_arrays
 from magenta_rt_py.train.style_augmentation import LogMelAugmentation
 from magenta_rt_py.train.style_data import (
     StyleBatch,
@@ -264,7 +266,10 @@ def train_style(
         augment=options.augmentation,
     )
     towers = _Towers(config, sampler)
-    params = _train_towers(towers, config, options, seconds_budget, directory, seed, log)
+    settings = {"model": config, "options": options, "seed": seed, "seconds_budget": seconds_budget}
+    data_hash = hash_arrays(dataset.shards, [dataset.captions, dataset.parts])
+    with RunRecord.begin(directory, settings, data_hash, model="style"):
+        params = _train_towers(towers, config, options, seconds_budget, directory, seed, log)
     tensors = towers.finished_tensors(params, options, seed)
     model = StyleModel.from_tensors(config, tensors, tokenizer.model_bytes)
     result = evaluate(model, sampler.held_out_pairs(256), dataset.genre_names)

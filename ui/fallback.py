@@ -1,4 +1,4 @@
-"""Fallback: the music as an ordinary stream, for browsers without WebSockets or AudioWorklets. It reacts seconds later.
+"""Fallback: the music as an ordinary stream, where there is no WebSocket or no AudioWorklet. It reacts seconds later.
 
     hall -> seat -> page card -> Listener: pieces of two seconds -> gr.Audio (streaming) -> the browser's own player
               ^------ reports: what has been played, by the wall clock
@@ -195,12 +195,12 @@ class PlainPlayer:
             change = control.submit if isinstance(control, gr.Textbox) else control.release
             change(self.turn, controls, said, queue=False, show_progress="hidden", api_visibility="private")
 
-    def play(self, *values: Any, request: gr.Request) -> Iterator[tuple[Any, str]]:
+    def play(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, str]]:
         """Takes a seat and plays until somebody stops it; what was playing on this page before ends.
 
         Args:
+          request: of the page; first, because Gradio gives it by place and never by name.
           values: of the components, in order.
-          request: of the page.
         """
         self.forget(request)
         yield None, "Opening ..."
@@ -223,12 +223,12 @@ class PlainPlayer:
         finally:
             listener.leave()
 
-    def turn(self, *values: Any, request: gr.Request) -> str:
+    def turn(self, request: gr.Request, *values: Any) -> str:
         """Turns the knobs of the page's seat, if it has one.
 
         Args:
+          request: of the page; first, as for `play`.
           values: of the components, in order.
-          request: of the page.
         Returns:
           a line for people.
         """

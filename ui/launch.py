@@ -41,7 +41,8 @@ def load_factory(bundle: Path | None, say: Callable[[str], None], *, most: int |
 
     say("loading the model")
     model = system.load(bundle)
-    suggestions = suggest(model.bundle.record)
+    # A finetuned bundle begins with the mean style of the music it was finetuned on.
+    suggestions = (*model.directions, *suggest(model.bundle.record))
     return ModelSeats(model, knobs={"prompt/1/text": suggestions[0]}, suggestions=suggestions, say=say, most=most)
 
 

@@ -312,7 +312,12 @@ def _app_of(config: LaunchConfig, hall: Hall, factory: Any, tokens: Tokens) -> F
 
     plain = PlainPlayer(hall, lambda request: tokens.check(mint(request)))
     blocks = page.build(
-        page.PageConfig(make_token=mint, suggestions=tuple(factory.about.suggestions), fallback=plain.place)
+        page.PageConfig(
+            make_token=mint,
+            suggestions=tuple(factory.about.suggestions),
+            has_adapters=factory.about.capabilities.get("adapters", False),
+            fallback=plain.place,
+        )
     )
     with blocks:
         blocks.unload(plain.forget)

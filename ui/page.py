@@ -44,6 +44,7 @@ DIALS = (
     Dial("temperature", "Temperature", 0.01, "sound"),
     Dial("top_k", "Top-k (0: all)", 1, "sound"),
     Dial("guidance", "Guidance, pull of the prompts", 0.05, "sound"),
+    Dial("adapter_strength", "Finetune strength", 0.01, "sound"),
     Dial("bpm", "Tempo, bpm", 0.1, "time"),
     Dial("beats_per_bar", "Beats in a bar", 1, "time"),
     Dial("metronome", "Metronome, here only", 0.01, "time"),
@@ -80,8 +81,10 @@ class PageConfig:
     """Of the browser's tab."""
     suggestions: tuple[str, ...] = ()
     """Prompts to begin from, until the server's welcome brings its own."""
+    has_adapters: bool = True
+    """Whether the model has adapters; without them there is no slider for their strength."""
     fallback: Callable[[], Any] | None = None
-    """Places a player for browsers without sockets or worklets; shown only there. None for none."""
+    """Places a player for where there are no sockets or worklets; shown only there. None for none."""
 
 
 def build(config: PageConfig) -> gr.Blocks:
@@ -93,6 +96,7 @@ def build(config: PageConfig) -> gr.Blocks:
       ValueError: a bundled preset is broken.
     """
     bundled = [preset.as_json() for preset in presets.bundled()]
+    dials = [dial for dial in DIALS if config.has_adapters or dial.knob != "adapter_strength"]
     with gr.Blocks(title=config.title, fill_width=True, analytics_enabled=False) as page, gr.Column(elem_id="mrt"):
         given = {"token": "", "preset": None, "presets": bundled, "suggestions": list(config.suggestions)}
         top = _html(deck.TOP, "mrt-top", js_on_load=LOAD, **given)
@@ -102,7 +106,7 @@ def build(config: PageConfig) -> gr.Blocks:
             with gr.Column(elem_id="mrt-right"):
                 _html(deck.TABS, "mrt-tabs")
                 for name in deck.PANELS:
-                    _panel(name, top)
+                    _panel(name, top, dials)
         with gr.Column(elem_id="mrt-fallback"):
             if config.fallback is not None:
                 config.fallback()
@@ -132,23 +136,23 @@ def _html(template: str, name: str, **more: Any) -> gr.HTML:
     return gr.HTML(html_template=template, elem_id=name, padding=False, apply_default_css=False, **more)
 
 
-def _panel(name: str, top: gr.HTML) -> None:
+def _panel(name: str, top: gr.HTML, dials: list[Dial]) -> None:
     with gr.Column(elem_id=f"panel-{name}", elem_classes=["mrt-panel"]):
+        chosen = [dial for dial in dials if dial.panel == name]
         if name == "sound":
-            _dials(name)
+            _dials(chosen)
             _html(deck.PANELS[name], f"mrt-{name}")
             return
         _html(deck.PANELS[name], f"mrt-{name}")
-        _dials(name)
+        _dials(chosen)
         if name == "scenes":
             button = gr.UploadButton("Import a preset", type="binary", file_types=[".json"], elem_id="mrt-import")
             quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
             button.upload(_import, button, top, trigger_mode="always_last", **quiet)
 
 
-def _dials(panel: str) -> None:
+def _dials(chosen: list[Dial]) -> None:
     """The sliders of a panel. They tell the page, which tells the server; none of it goes through Gradio's queue."""
-    chosen = [dial for dial in DIALS if dial.panel == panel]
     if not chosen:
         return
     with gr.Column(elem_classes=["dials"]):

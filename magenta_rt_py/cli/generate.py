@@ -55,6 +55,12 @@ def register(commands: Any) -> None:
         "--guidance", type=float, help="how closely to follow the prompts: 0 .. 20 (default: the bundle's)"
     )
     parser.add_argument(
+        "--adapter-strength",
+        type=float,
+        metavar="STRENGTH",
+        help="of a finetune's adapters: 0 is its base, 1 as trained, up to 2 (default: the bundle's)",
+    )
+    parser.add_argument(
         "--exact", action="store_true", help="as the released program does it, for released models (docs/released.md)"
     )
     parser.add_argument("--plot", type=Path, metavar="PNG", help="also draw a spectrogram")
@@ -67,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Checks everything, makes the take, writes it, reports."""
     from magenta_rt_py import audio
     from magenta_rt_py.generators import codec_lm, styles, system, take
+    from magenta_rt_py.lm import adapters
 
     began = time.perf_counter()
     prompts = [parse_prompt(text) for text in arguments.prompt or ()]
@@ -76,6 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         _check_plot(arguments.plot)
     bundle = system.open_bundle(arguments.bundle)
+    if arguments.adapter_strength is not None and adapters.PART not in bundle.configs:
+        raise ValueError(
+            f"{bundle.path} has no adapters, so there is no strength to set; leave --adapter-strength out, or give a bundle "
+            "of mrtpy finetune --method lora"
+        )
     score = _score(arguments, prompts, system.default_controls(bundle))
     sources = {prompt: styles.as_prompt(prompt) for prompt in score.prompts}
     progress(arguments, "loading the model")
@@ -116,6 +128,7 @@ def _score(arguments: argparse.Namespace, prompts: list[tuple[str, float]], defa
         "temperature": arguments.temperature,
         "top_k": arguments.top_k,
         "guidance_weight": arguments.guidance,
+        "adapter_strength": arguments.adapter_strength,
     }
     knobs: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if "bpm" in arguments:

@@ -21,8 +21,9 @@ LONGEST_ERROR = 400
 """Characters of an error's line."""
 
 COMMANDS = (
-    *("generate", "live", "ui", "replay", "bench", "codec", "embed", "doctor", "studio", "evaluate", "train", "simulate"),
-    *("devices", "fetch", "convert", "verify"),
+    *("generate", "live", "ui", "replay", "bench", "codec", "embed", "doctor", "studio", "evaluate"),
+    *("prepare", "train", "finetune", "simulate"),
+    *("runs", "devices", "fetch", "convert", "verify"),
 )
 """Modules of magenta_rt_py.cli, in the order the help shows them; one that is not installed is left out."""
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """Adds --json."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+def add_json_option(parser: argparse.ArgumentParser, *, default: Any = False) -> None:
+    """Adds --json; an action whose command has it too passes argparse.SUPPRESS, so that either place counts."""
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON object instead of text")
 
 
 def emit(arguments: argparse.Namespace, report: dict[str, Any], lines: Sequence[str]) -> None:

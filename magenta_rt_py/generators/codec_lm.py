@@ -142,7 +142,8 @@ def sample_coarse(
     )
     tokens = np.concatenate([positive, negative])
     key = released_key(models, state) if models.is_exact else request_key(state)
-    codes = decode.generate(models.lm_params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact)
+    params = models.params_at(controls.adapter_strength)
+    codes = decode.generate(params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact)
     return np.asarray(codes)
 
 

@@ -25,6 +25,8 @@ class Controls:
     """w in (1 + w) * styled - w * unstyled; 0 is off. Range 0 .. 20."""
     bpm: float | None = None
     """Beats a minute, 20 .. 400; None leaves the tempo to the model."""
+    adapter_strength: float | None = None
+    """Of a finetuned bundle's adapters: 0 is the base, 1 as trained, up to 2; None is the bundle's own. Others have none."""
 
     def __post_init__(self) -> None:
         _check_range("temperature", self.temperature, 0.0, 4.0)
@@ -33,6 +35,8 @@ class Controls:
             raise ValueError(f"top_k is {self.top_k!r}; give a whole number from 0 (no limit) to 1024")
         if self.bpm is not None:
             _check_range("bpm", self.bpm, SLOWEST_BPM, FASTEST_BPM)
+        if self.adapter_strength is not None:
+            _check_range("adapter_strength", self.adapter_strength, 0.0, 2.0)
 
     def replace(
         self,
@@ -41,6 +45,7 @@ class Controls:
         top_k: int | None = None,
         guidance_weight: float | None = None,
         bpm: float | None = None,
+        adapter_strength: float | None = None,
     ) -> Controls:
         """A copy with the given knobs turned; None keeps a knob where it is."""
         return Controls(
@@ -48,6 +53,7 @@ class Controls:
             top_k=self.top_k if top_k is None else top_k,
             guidance_weight=self.guidance_weight if guidance_weight is None else guidance_weight,
             bpm=self.bpm if bpm is None else bpm,
+            adapter_strength=self.adapter_strength if adapter_strength is None else adapter_strength,
         )
 
 

@@ -39,6 +39,8 @@ class Part(NamedTuple):
     """First stream frame that is wanted; with the seed it decides the draws."""
     batch: tuple[int, int] | None = None
     """Size of the batch that it has to be served in, and its place there; None: as it comes."""
+    adapter_strength: float | None = None
+    """Of a model with adapters, see `Adapted.at`: parts of different strengths cannot go together."""
 
 
 class Made(NamedTuple):
@@ -77,16 +79,16 @@ class LiveBatch:
             raise ValueError(f"batches of sizes {self.sizes}; give them ascending, the first is 1")
         self._models, self._costs = models, dict(costs or {})
 
-    def kind(self, rows: int, frames: int) -> Kind:
-        """Of a request of so many rows and frames."""
+    def kind(self, rows: int, frames: int, adapter_strength: float | None = None) -> Kind:
+        """Of a request of so many rows and frames, at a strength of the adapters."""
         costs = self._costs.get((rows, frames), (0.0,) * len(self.sizes))
-        return Kind((self, rows, frames), self.sizes, tuple(costs))
+        return Kind((self, rows, frames, adapter_strength), self.sizes, tuple(costs))
 
     def run(self, parts: Sequence[Part]) -> list[Made]:
-        """All parts at once: they have as many rows and frames as each other.
+        """All parts at once: they have as many rows and frames as each other, and one strength of the adapters.
 
         Raises:
-          ValueError: more than the largest size, or different rows or frames.
+          ValueError: more than the largest size, or different rows, frames or strengths.
         """
         if len(parts) == 1:
             return [self._run_one(parts[0])]
@@ -102,22 +104,23 @@ class LiveBatch:
             return Made(_run_together(self._models, {place: part}, size)[place], (size, place))
         config, frames = self._models.lm_config, len(part.knobs.target_clock)
         key = _key(np.uint32(part.seed), np.uint32(part.start % 2**32))
-        made = decode.generate(self._models.lm_params, config, part.tokens, part.knobs, key, frames=frames)
+        params = self._models.params_at(part.adapter_strength)
+        made = decode.generate(params, config, part.tokens, part.knobs, key, frames=frames)
         return Made(np.asarray(made), (1, 0))
 
 
 def _run_together(models: Models, parts: Mapping[int, Part], size: int) -> Int[np.ndarray, "streams frames coarse_levels"]:
     """Parts by place; codes of all places, NOBODY where nobody is."""
     filling = next(iter(parts.values()))
-    shapes = {(part.tokens.shape, part.knobs.target_clock.shape) for part in parts.values()}
-    if len(shapes) > 1:
-        raise ValueError(f"parts of different shapes {sorted(shapes)} in a batch; run them apart")
+    likes = {(part.tokens.shape, part.knobs.target_clock.shape, part.adapter_strength) for part in parts.values()}
+    if len(likes) > 1:
+        raise ValueError(f"parts of different shapes or strengths {sorted(likes, key=str)} in a batch; run them apart")
     streams = [parts.get(place, filling) for place in range(size)]
     knobs: Any = jax.tree.map(lambda *leaves: np.stack(leaves), *(part.knobs for part in streams))
     seeds = np.array([part.seed for part in streams], np.uint32)
     starts = np.array([part.start % 2**32 for part in streams], np.uint32)
     codes = decode.generate_batch(
-        models.lm_params,
+        models.params_at(filling.adapter_strength),
         models.lm_config,
         np.stack([part.tokens for part in streams]),
         knobs,

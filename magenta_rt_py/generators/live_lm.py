@@ -77,7 +77,10 @@ class LiveLM:
         """See BatchGenerator."""
         context = self.models.lm_config.context_frames
         is_full = len(request.history) >= context and request.history[-context] is not None
-        return self._together.kind(2 if request.heard is None else 3, self._program(request.length, is_full=is_full))
+        rows, strength = 2 if request.heard is None else 3, None
+        if self.models.adapted is not None:
+            strength = request.controls.adapter_strength
+        return self._together.kind(rows, self._program(request.length, is_full=is_full), strength)
 
     def begin(self, request: Request) -> Part:
         """See BatchGenerator."""
@@ -184,7 +187,8 @@ class LiveLM:
             context_clock=context_clock,
             target_clock=clock,
         )
-        return Part(tokens, knobs, request.seed, request.start, request.batch)
+        strength = None if self.models.adapted is None else conditioning.adapter_strength
+        return Part(tokens, knobs, request.seed, request.start, request.batch, strength)
 
 
 class LiveSound:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from magenta_rt_py.codec.interface import Codec
+from magenta_rt_py.generators.adapted import Adapted
 from magenta_rt_py.lm.config import LMConfig
 
 
@@ -18,7 +19,7 @@ class Models:
     lm_config: LMConfig
     """Geometry of the language model, after materializing: one decode path serves all."""
     lm_params: Any
-    """Its parameters, a pytree of arrays on the device."""
+    """Its parameters, a pytree of arrays on the device; of a bundle with adapters, the base's."""
     refinement_config: Any = None
     """Geometry of the model that fills the levels the language model leaves out; None if it leaves out none."""
     refinement_params: Any = None
@@ -26,8 +27,18 @@ class Models:
     refinement_vectors: Any = None
     """The codec's code vectors, normalised per level, which it reads."""
 
+    adapted: Adapted | None = None
+    """The same parameters with a bundle's adapters in them; None if it has none."""
     is_exact: bool = False
     """Whether requests are made as the released program makes them, see `exact.exact`."""
+
+    def params_at(self, strength: float | None) -> Any:
+        """The language model's parameters at a strength of the adapters, 0 .. 2.
+
+        Args:
+          strength: None is the bundle's own. Without adapters it changes nothing.
+        """
+        return self.lm_params if self.adapted is None else self.adapted.at(strength)
 
     @property
     def num_levels(self) -> int:

@@ -279,6 +279,7 @@ def conditioning_of(model: MusicModel, settings: Settings) -> Conditioning:
         style=desk.latest[1],
         transport=transport.start(values["bpm"]),
         has_clock=values["keep_time"],
+        adapter_strength=values["adapter_strength"],
     )
 
 
@@ -286,6 +287,8 @@ def initial_knobs(model: MusicModel) -> dict[str, Any]:
     """Knobs as the bundle was tuned for."""
     defaults = model.defaults
     knobs = {"temperature": defaults.temperature, "top_k": defaults.top_k, "guidance": defaults.guidance_weight}
+    if model.models.adapted is not None:
+        knobs["adapter_strength"] = model.models.adapted.config.strength
     return {**knobs, "bpm": defaults.bpm} if defaults.bpm is not None else knobs
 
 

@@ -19,7 +19,13 @@ from typing import Any
 
 from magenta_rt_py.generators.controls import Controls
 
-_KNOBS = {"bpm": "bpm", "temperature": "temperature", "top_k": "top_k", "guidance": "guidance_weight"}
+_KNOBS = {
+    "bpm": "bpm",
+    "temperature": "temperature",
+    "top_k": "top_k",
+    "guidance": "guidance_weight",
+    "adapter_strength": "adapter_strength",
+}
 _FIELDS = {"at_seconds", "prompts", "ramp_seconds", *_KNOBS}
 
 

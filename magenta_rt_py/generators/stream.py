@@ -70,13 +70,20 @@ class Stream:
         top_k: int | None = None,
         guidance_weight: float | None = None,
         bpm: float | None = None,
+        adapter_strength: float | None = None,
     ) -> None:
         """Turns knobs, from the next request on; None leaves a knob where it is.
 
         Raises:
           ValueError: if a value is out of range; the stream plays on as it was.
         """
-        self.controls = self.controls.replace(temperature=temperature, top_k=top_k, guidance_weight=guidance_weight, bpm=bpm)
+        self.controls = self.controls.replace(
+            temperature=temperature,
+            top_k=top_k,
+            guidance_weight=guidance_weight,
+            bpm=bpm,
+            adapter_strength=adapter_strength,
+        )
 
     def next_chunk(self, frames: int = CHUNK_FRAMES) -> Float[np.ndarray, "samples 2"]:
         """Makes the next piece of the stream.

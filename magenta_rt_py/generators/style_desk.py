@@ -243,10 +243,10 @@ class StyleDesk:
     def _embed(self, text: str) -> np.ndarray:
         prompt = self._resolve(text)
         if not isinstance(prompt, str):
-            return styles.embed(self._model.style_model, prompt)
+            return self._model.embed_made_out(prompt)
         vector = self._pool.find(prompt)
         if vector is None:
-            vector = styles.embed(self._model.style_model, prompt)
+            vector = self._model.embed_made_out(prompt)
             self._pool.keep(prompt, vector)
         return vector
 

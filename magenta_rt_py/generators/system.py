@@ -11,23 +11,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from magenta_rt_py import lm
+from magenta_rt_py import audio, lm
 from magenta_rt_py.bundle import Bundle, load_bundle, starter_path
 from magenta_rt_py.codec import Codec, codec_from_tensors
 from magenta_rt_py.errors import BundleError
 from magenta_rt_py.generators import exact as released_ways
 from magenta_rt_py.generators import styles
+from magenta_rt_py.generators.adapted import Adapted
 from magenta_rt_py.generators.compilation import use_cache
 from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.models import Models
 from magenta_rt_py.generators.stream import Stream
 from magenta_rt_py.generators.styles import NO_STYLE, Style
-from magenta_rt_py.lm import refinement
+from magenta_rt_py.lm import adapters, refinement
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.tables import normalise_levels
 from magenta_rt_py.style import StyleEmbedder, style_from_tensors
 from magenta_rt_py.style.musiccoca_config import TOWERS_ASSET
 from magenta_rt_py.style.prompts import mix
+from magenta_rt_py.style.steering import as_direction, is_direction, read_steering
 
 BundleLocation = str | os.PathLike[str] | Bundle | None
 Part = TypeVar("Part")
@@ -41,6 +43,7 @@ class MusicModel:
       models: codec, language model and refinement, as `generate_chunk` takes them.
       style_model: the text and audio towers.
       defaults: the knobs that the bundle was tuned for.
+      directions: of a finetuned bundle: the prompts that stand for its own music, and their embeddings; else empty.
     """
 
     def __init__(self, bundle: Bundle, models: Models, style_model: StyleEmbedder):
@@ -49,15 +52,31 @@ class MusicModel:
         self.models = models
         self.style_model = style_model
         self.defaults = default_controls(bundle)
+        self.directions = directions_of(bundle, style_model.config.dim)
 
     def embed(self, prompt: Any) -> Float[np.ndarray, "dim"]:
         """Embeds one prompt: text, the path of an audio file, an `Audio`, or a pair (samples, sample_rate).
 
+        Of a finetuned bundle the texts of `directions`, such as "[mean style]", are prompts too.
+
         Raises:
-          ValueError: if a text is empty or endless, or an array is no audio.
+          ValueError: if a text is empty or endless, or a direction that the bundle lacks, or an array is no audio.
           AudioFormatError: if a file cannot be read.
         """
-        return styles.embed(self.style_model, styles.as_prompt(prompt))
+        return self.embed_made_out(styles.as_prompt(prompt))
+
+    def embed_made_out(self, prompt: str | audio.Audio) -> Float[np.ndarray, "dim"]:
+        """Embeds a prompt that `as_prompt` made out: a text is words or a direction, and never the path of a file.
+
+        Raises:
+          ValueError: it is spelt like a direction, and the bundle has no such one.
+        """
+        if isinstance(prompt, str) and is_direction(prompt):
+            if prompt not in self.directions:
+                known = f"it has {', '.join(self.directions)}" if self.directions else "only finetuned ones have directions"
+                raise ValueError(f"this bundle has no {prompt}; {known}")
+            return self.directions[prompt]
+        return styles.embed(self.style_model, prompt)
 
     def mix(self, prompts: Any) -> Style:
         """Blends prompts into a style: the weighted mean of their embeddings.
@@ -71,7 +90,7 @@ class MusicModel:
         Source: Live Music Models, section 2.3: "an arbitrary mixture of audio and text prompts".
         """
         pairs = [(styles.as_prompt(prompt), weight) for prompt, weight in styles.as_pairs(prompts)]
-        return self.style_from([(styles.embed(self.style_model, prompt), weight) for prompt, weight in pairs if weight])
+        return self.style_from([(self.embed_made_out(prompt), weight) for prompt, weight in pairs if weight])
 
     def style_from(self, embeddings: list[tuple[np.ndarray, float]]) -> Style:
         """Blends embeddings, for callers that keep them: no tower runs."""
@@ -90,6 +109,7 @@ class MusicModel:
         temperature: float | None = None,
         top_k: int | None = None,
         guidance_weight: float | None = None,
+        adapter_strength: float | None = None,
         controls: Controls | None = None,
         continuity: str = "stream",
         exact: bool = False,
@@ -103,14 +123,21 @@ class MusicModel:
           temperature: None takes the bundle's, as with the next two.
           top_k: codes that may be drawn.
           guidance_weight: how closely to follow the style.
-          controls: all knobs at once, instead of the bundle's; the four above are applied to it.
+          adapter_strength: of a finetuned bundle with adapters, see `Controls`.
+          controls: all knobs at once, instead of the bundle's; the five above are applied to it.
           continuity: how chunks are joined, see `codec_lm.init_state`.
           exact: as the released program does it, `continuity` included; for released models, see `exact.py`.
         Raises:
           ValueError: exact mode is wanted of another model.
         """
         base = self.defaults if controls is None else controls
-        chosen = base.replace(temperature=temperature, top_k=top_k, guidance_weight=guidance_weight, bpm=bpm)
+        chosen = base.replace(
+            temperature=temperature,
+            top_k=top_k,
+            guidance_weight=guidance_weight,
+            bpm=bpm,
+            adapter_strength=adapter_strength,
+        )
         models = released_ways.exact(self.models) if exact else self.models
         joined = released_ways.CONTINUITY if exact else continuity
         return Stream(models, style, seed=seed, controls=chosen, continuity=joined)
@@ -156,6 +183,26 @@ def default_controls(bundle: Bundle) -> Controls:
     return Controls(**knobs)
 
 
+def directions_of(bundle: Bundle, dim: int) -> dict[str, Float[np.ndarray, "dim"]]:
+    """Prompt and embedding of each direction that a finetune found in its music; empty for other bundles.
+
+    Args:
+      bundle: whose part "steering" is read.
+      dim: of the style model's embeddings.
+    Raises:
+      BundleError: the part is not as it should be, or of another style model.
+    """
+    found = read_steering(bundle)
+    if found is None:
+        return {}
+    if found.mean_style.shape != (dim,):
+        raise BundleError(
+            f"{bundle.path}: the directions of its part 'steering' have {found.mean_style.shape[0]} numbers, its style "
+            f"model's embeddings {dim}; finetune again"
+        )
+    return {as_direction(name): np.asarray(vector, np.float32) for name, vector in found.prompts().items()}
+
+
 def load_codec(path: BundleLocation = None) -> Codec:
     """Loads only a bundle's codec, whichever kind it is."""
     use_cache()
@@ -181,7 +228,10 @@ def load_models(bundle: Bundle, style: StyleEmbedder) -> Models:
     if config.factorised:
         vectors = lm.normalise_code_vectors(codec.code_vectors, style.code_vectors, config)
         params = lm.materialize(params, vectors, config)
-    made = Models(codec=codec, lm_config=config.plain, lm_params=params)
+    adapted = None
+    if adapters.PART in bundle.configs:
+        adapted = _part(bundle, adapters.PART, lambda fields, flat: _adapted(config, params, fields, flat))
+    made = Models(codec=codec, lm_config=config.plain, lm_params=params, adapted=adapted)
     if config.num_levels == codec.num_levels or "refinement" not in bundle.configs:
         return made
     fine_config, fine_params = _part(bundle, "refinement", _load_refinement)
@@ -196,6 +246,12 @@ def load_models(bundle: Bundle, style: StyleEmbedder) -> Models:
 def _load_lm(fields: dict[str, Any], flat: dict[str, np.ndarray]) -> tuple[LMConfig, dict[str, Any]]:
     config = LMConfig(**fields)
     return config, lm.load(flat, config)
+
+
+def _adapted(config: LMConfig, params: Any, fields: dict[str, Any], flat: dict[str, np.ndarray]) -> Adapted:
+    """The language model's parameters with the bundle's adapters."""
+    sizes = adapters.AdapterConfig(**fields)
+    return Adapted(params, adapters.load(flat, sizes, config), sizes)
 
 
 def _load_refinement(

@@ -40,6 +40,8 @@ class Conditioning(NamedTuple):
     """Beat and tempo of every stream frame."""
     has_clock: bool = True
     """Whether the model is told beat and tempo."""
+    adapter_strength: float | None = None
+    """Of a finetuned bundle's adapters, 0 .. 2; None is the bundle's own. Other bundles do not read it."""
 
     def to_json(self) -> dict[str, Any]:
         """For the event log: what a generator reads comes back the same to the last bit; of the transport, its points."""
@@ -57,6 +59,7 @@ class Conditioning(NamedTuple):
             style=None if style is None else tuple(style),
             transport=Transport(points=tuple(TempoPoint(*point) for point in data["transport"])),
             has_clock=data.get("has_clock", True),  # logs of before there was such a knob
+            adapter_strength=data.get("adapter_strength"),  # likewise
         )
 
 

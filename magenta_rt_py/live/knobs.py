@@ -186,6 +186,7 @@ def _table() -> Mapping[str, Knob]:
         _whole("top_k", 0.0, 1024.0, 0, "codes", "codes that may be drawn at each level; 0: all"),
         _number("guidance", 0.0, 20.0, 0.5, "", "how strongly the prompts pull; 0: off"),
         _number("input_guidance", 0.0, 20.0, 0.0, "", "how strongly the performer pulls; 0: off"),
+        _number("adapter_strength", 0.0, 2.0, 1.0, "", "strength of a finetune's adapters; 0: its base, 1: as trained"),
         _whole("seed", 0.0, float(HIGHEST_SEED), 0, "", "another seed, other music"),
         _number("bpm", 20.0, 400.0, 125.0, "beats a minute", "tempo"),
         _whole("beats_per_bar", 1.0, 16.0, 4, "beats", "length of a bar"),

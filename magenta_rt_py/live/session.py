@@ -370,6 +370,7 @@ class Session:
             style=request.controls,
             transport=self.transport.without_past(request.start),
             has_clock=values["keep_time"],
+            adapter_strength=values["adapter_strength"],
         )
         heard = None
         if performer is not None and (is_coarse or request.start == self._actions.turning_unit):

@@ -188,7 +188,7 @@ def to_bundle(fetched: Fetched, out: Path) -> tuple[str, ...]:
     Returns:
       what a person should know about the conversion.
     Raises:
-      as `convert.convert`.
+      ValueError, CheckpointError, BundleError, MissingExtraError, OSError: as `convert.convert` says.
     """
     from magenta_rt_py.bundle import update_record
     from magenta_rt_py.released.convert import convert

@@ -136,7 +136,7 @@ class ModelSeats:
             bundle=str(model.bundle.record.get("name") or model.bundle.path.name),
             knobs=initial,
             suggestions=tuple(suggestions),
-            capabilities=CAPABILITIES,
+            capabilities={**CAPABILITIES, "adapters": model.models.adapted is not None},
             rtf=capacity.rtf(capacity.streams()),
             capacity=capacity,
         )

@@ -35,7 +35,7 @@ class About:
     suggestions: tuple[str, ...] = ()
     """Prompts that the model knows well."""
     capabilities: Mapping[str, bool] = dataclasses.field(default_factory=dict)
-    """What works with it: "injection", "tempo", ..."""
+    """What works with it: "injection", "tempo", "adapters" (their strength can be turned), ..."""
     rtf: float = 1.0
     """Seconds of music for each second of work, backup not counted, as performances ask for it, measured at the start; of
     all together, with as many as keep up."""

@@ -223,7 +223,7 @@ class StandInFactory:
             bundle="stand-in",
             knobs={"seed": 0, **(knobs or {})},
             suggestions=("lofi hip hop", "solo piano", "techno", "rock", "chiptune", "cinematic"),
-            capabilities={"injection": True, "tempo": True, "live_prompt": True},
+            capabilities={"injection": True, "tempo": True, "live_prompt": True, "adapters": True},
             rtf=self._planner.rtf,
         )
 

@@ -46,7 +46,8 @@ def test_json_is_one_object_and_the_seed_decides(run, tiny_bundle, tmp_path):
         reports.append(json.loads(text))
     assert reports[0]["seconds"] == 1.0
     assert reports[0]["rtf_model"] > 0
-    assert reports[0]["score"][0]["controls"] == {"temperature": 1.2, "top_k": 0, "guidance_weight": 0.0, "bpm": None}
+    controls = {"temperature": 1.2, "top_k": 0, "guidance_weight": 0.0, "bpm": None, "adapter_strength": None}
+    assert reports[0]["score"][0]["controls"] == controls
     a, b, c = (audio.read(tmp_path / name).samples for name in ("a.wav", "b.wav", "c.wav"))
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()
@@ -93,6 +94,7 @@ def test_demo_score_is_valid(root):
         (["--prompt", "a", "--temperature", "-1"], "temperature is -1"),
         (["--prompt", "a", "--top-k", "5000"], "top_k is 5000"),
         (["--prompt", "a", "--guidance", "inf"], "guidance_weight is inf"),
+        (["--prompt", "a", "--adapter-strength", "0.5"], "has no adapters"),
         (["--prompt", "a", "--seed", "-1"], "seed is -1"),
         (["--prompt", "a", "--seed", "x"], "invalid int"),
         (["--prompt", "a", "--score", "b.json"], "not allowed with"),

@@ -106,6 +106,18 @@ def turn_everything(stage, seconds, changes):
     return turned
 
 
+def test_the_adapters_strength_is_turned_while_it_plays_and_replays_bit_for_bit(adapted_model, tmp_path):
+    stage = Stage(adapted_model, get_ready(adapted_model, Board(KNOBS), is_offline=True), tmp_path / "log.jsonl")
+    for strength in (0.0, 1.5):
+        stage.board.set("adapter_strength", strength)
+        stage.session.run(1.5)
+    _, sound = stage.finish()
+    script, verdict, made = again(adapted_model, stage.log)
+    strengths = [request["conditioning"]["adapter_strength"] for request in script.requests.values()]
+    assert {0.0, 1.5} <= set(strengths) and verdict.is_identical
+    check_same(sound, made)
+
+
 def test_two_hundred_changes_replay_bit_for_bit(model, ready, tmp_path):
     stage = Stage(model, ready, tmp_path / "log.jsonl")
     turned = turn_everything(stage, 30.0, 200)

@@ -311,6 +311,18 @@ def test_desks_of_a_pool_share_threads_and_words_and_no_sounds(model, monkeypatc
     assert pool.close()
 
 
+def test_a_direction_of_the_bundle_is_a_prompt_like_any_other(adapted_model):
+    desk = StyleDesk(adapted_model, is_waited_for=True)
+    board = Board({"prompt/1/text": "[style 1]", "prompt/2/text": "techno", "prompt/2/weight": 0.5})
+    desk.ask(board.settings)
+    assert desk.latest == (0, codes_of(adapted_model, ("[style 1]", 1.0), ("techno", 0.5)))
+    board.set("prompt/1/text", "[style 9]")
+    desk.ask(board.settings)
+    assert "no [style 9]; it has [mean style]" in desk.problem
+    assert desk.latest[1] == codes_of(adapted_model, ("techno", 1.0))
+    desk.close()
+
+
 def test_a_slow_desk_holds_up_the_others_by_one_piece_only(model, monkeypatch):
     order, first, inner = [], threading.Event(), styles.embed
 

@@ -40,6 +40,23 @@ def test_mix_is_the_weighted_mean(model, loop, tmp_path):
     assert (model.mix({"techno": 1.0}).codes != model.mix({"solo piano": 1.0}).codes).any()
 
 
+def test_the_directions_of_a_finetuned_bundle_are_prompts_in_the_mix(adapted_model, model):
+    assert list(adapted_model.directions) == ["[mean style]", "[style 1]", "[style 2]"] and not model.directions
+    mean, words = adapted_model.embed("[mean style]"), adapted_model.embed("techno")
+    np.testing.assert_array_equal(mean, adapted_model.bundle.tensors("steering")["mean_style"])
+    mixed = adapted_model.mix({" [mean style] ": 1.0, "techno": 3.0})
+    np.testing.assert_allclose(mixed.embedding, (mean + 3 * words) / 4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"no \[style 3\]; it has \[mean style\], \[style 1\]"):
+        adapted_model.embed("[style 3]")
+    with pytest.raises(ValueError, match="only finetuned ones"):
+        model.mix({"[mean style]": 1.0})
+
+
+def test_directions_of_another_style_model_are_refused(adapted_model):
+    with pytest.raises(BundleError, match="finetune again"):
+        system.directions_of(adapted_model.bundle, 7)
+
+
 def test_all_prompts_at_zero_mask_the_style(model):
     assert model.mix({"techno": 0.0, "house": 0.0}) == NO_STYLE
     assert model.mix({}) == NO_STYLE

@@ -39,7 +39,7 @@ def play(card: SoundCard, seconds: float) -> tuple[int, list]:
 @pytest.mark.parametrize("rate_hz", [48_000, 44_100])
 def test_the_device_sets_the_pace(start_jack, rate_hz):
     start_jack(rate_hz)
-    with open_card(CardConfig(output=JACK, input=JACK)) as card:
+    with open_card(CardConfig(output=JACK, input=JACK, opening_seconds=60.0)) as card:
         assert card.rate_hz == rate_hz and JACK in card.status.name
         play(card, 0.3)
         began = time.monotonic()
@@ -59,7 +59,7 @@ def test_the_device_sets_the_pace(start_jack, rate_hz):
 
 def test_a_server_that_ends_and_comes_back(start_jack):
     server = start_jack(48_000)
-    with open_card(CardConfig(output=JACK, input=JACK, retry_seconds=0.3)) as card:
+    with open_card(CardConfig(output=JACK, input=JACK, retry_seconds=0.3, opening_seconds=60.0)) as card:
         play(card, 0.5)
         server.stop()
         ends = time.monotonic() + PATIENCE_SECONDS

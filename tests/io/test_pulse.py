@@ -19,7 +19,7 @@ def test_what_is_played_arrives(pulse, tmp_path):
     """Two tones, left and right, recorded from the device's monitor by another program, and by the input side."""
     heard = tmp_path / "heard"
     command = ["parec", "--device=ci.monitor", "--format=float32le", "--rate=48000", "--channels=2", "--latency-msec=50"]
-    config = CardConfig(output="pulse", input="pulse", input_channels=(1, 2), buffer_samples=19_200)
+    config = CardConfig(output="pulse", input="pulse", input_channels=(1, 2), buffer_samples=19_200, opening_seconds=60.0)
     sound, came = tone(168_000), []
     with open(heard, "wb") as file, SoundCard(config) as card:
         recorder = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL)

@@ -15,7 +15,7 @@ from magenta_rt_py.io import card_child
 from magenta_rt_py.io.card_config import CardConfig
 from magenta_rt_py.io.sound_card import SoundCard
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 LONG = 96_000
 """A buffer that takes all of a test's sound at once, so that a busy machine makes no gap in it."""
 LATE_SAMPLES = 2500
@@ -77,7 +77,8 @@ def begins(out: np.ndarray) -> int:
 def test_every_sample_arrives_and_comes_back_with_its_number(fake_card, tmp_path):
     """Main, cue and input: exact, in order, and the input tells which sample it came in with."""
     fake_card(out=str(tmp_path / "out"), channels=[2, 6])
-    config = CardConfig(input="toy", input_channels=(2, 1), output_channels=(2, 1), cue=(4, 6), buffer_samples=LONG)
+    sides = {"input_channels": (2, 1), "output_channels": (2, 1), "cue": (4, 6)}
+    config = CardConfig(input="toy", buffer_samples=LONG, opening_seconds=PATIENCE_SECONDS, **sides)
     sound, cue = noise(48_000), noise(48_000)[::-1, 0]
     with SoundCard(config) as card:
         assert (card.input_channels, card.has_cue, card.block_samples, card.opening) == (2, True, 512, 0)
@@ -105,7 +106,7 @@ def test_other_rates(fake_card, tmp_path, rate_hz):
     """A tone goes out at the card's rate and comes back as the same tone, a block later."""
     fake_card(rate=rate_hz, out=str(tmp_path / "out"), channels=[1, 2])
     sound = tone(48_000)
-    with SoundCard(CardConfig(input=0, buffer_samples=LONG)) as card:
+    with SoundCard(CardConfig(input=0, buffer_samples=LONG, opening_seconds=PATIENCE_SECONDS)) as card:
         assert card.rate_hz == rate_hz and card.input_channels == 1
         came = play(card, sound)
         assert 0 < card.queued_samples() <= 48_000
@@ -126,7 +127,7 @@ def test_other_rates(fake_card, tmp_path, rate_hz):
 def test_mono_card(fake_card, tmp_path):
     fake_card(channels=[0, 1], out=str(tmp_path / "out"))
     sound = noise(9600)
-    with SoundCard(CardConfig(buffer_samples=LONG)) as card:
+    with SoundCard(CardConfig(buffer_samples=LONG, opening_seconds=PATIENCE_SECONDS)) as card:
         assert card.input_channels == 0 and not card.has_cue and card.read() == []
         play(card, sound, cue=sound[:, 0])
         drain(card)
@@ -137,7 +138,7 @@ def test_mono_card(fake_card, tmp_path):
 def test_input_and_output_that_must_be_opened_apart(fake_card):
     fake_card(duplex=False)
     numbers = np.repeat(np.arange(72_000, dtype=np.float32)[:, None] / 2**17, 2, axis=1)  # each sample says which it is
-    with SoundCard(CardConfig(input=None, buffer_samples=LONG)) as card:
+    with SoundCard(CardConfig(input=None, buffer_samples=LONG, opening_seconds=PATIENCE_SECONDS)) as card:
         came = play(card, numbers) + drain(card)
     # Half a second goes into finding the place; then it is known to about the blocks' jitter.
     assert came and 20_000 < came[0].device_start < 60_000
@@ -183,7 +184,7 @@ def test_unplugged_and_back(fake_card, tmp_path):
     """The music goes on at its pace, and the device plays again under a new opening."""
     gone = tmp_path / "gone"
     fake_card(gone=str(gone))
-    config = CardConfig(output=0, input=0, retry_seconds=0.2)
+    config = CardConfig(output=0, input=0, retry_seconds=0.2, opening_seconds=PATIENCE_SECONDS)
     with SoundCard(config) as card:
         play(card, noise(9600))
         gone.touch()
@@ -212,7 +213,7 @@ def test_a_card_process_that_ends_or_hangs_or_is_silent(fake_card, monkeypatch, 
     monkeypatch.setattr(card_child, "STALE_SECONDS", 1.0 if how == "stop" else 20.0)
     fake_card(**({"freeze": 60} if how == "freeze" else {}))
     shared = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
-    with SoundCard(CardConfig(retry_seconds=0.1)) as card:
+    with SoundCard(CardConfig(retry_seconds=0.1, opening_seconds=PATIENCE_SECONDS)) as card:
         first = card._card.child.pid
         play(card, noise(4800))
         if how == "kill":

@@ -22,7 +22,7 @@ TYPES = {Kind.NUMBER: float, Kind.WHOLE: int, Kind.SWITCH: bool, Kind.TEXT: str}
 
 
 def test_every_knob_stands_at_a_value_that_it_takes():
-    assert len(KNOBS) == 61 and len(ACTIONS) == 12
+    assert len(KNOBS) == 62 and len(ACTIONS) == 12
     values = Board().settings.values
     assert list(values) == [knob.name for knob in SETTABLE]
     for knob in SETTABLE:

@@ -49,10 +49,11 @@ def test_frames(frames):
     st.none() | st.lists(st.integers(0, 1023), max_size=6).map(tuple),
     st.lists(st.tuples(NUMBERS, NUMBERS, st.floats(20.0, 400.0)), min_size=1, max_size=4),
     st.booleans(),
+    st.none() | st.floats(0.0, 2.0),
 )
-def test_conditioning(weights, top_k, style, points, has_clock):
+def test_conditioning(weights, top_k, style, points, has_clock, strength):
     transport = Transport(points=tuple(TempoPoint(*point) for point in points))
-    was = Conditioning(weights[0], top_k, weights[1], weights[2], style, transport, has_clock)
+    was = Conditioning(weights[0], top_k, weights[1], weights[2], style, transport, has_clock, strength)
     now = Conditioning.from_json(through_a_file(was.to_json()))
     assert now == was and type(now.style) is type(was.style)
     assert [bits(value) for value in (now.temperature, now.guidance_weight, now.input_guidance_weight)] == [
@@ -66,3 +67,10 @@ def test_a_log_without_the_clocks_switch_is_of_a_time_when_it_was_always_on():
     assert Conditioning.from_json(through_a_file(written)).has_clock is False
     del written["has_clock"]
     assert Conditioning.from_json(through_a_file(written)).has_clock is True
+
+
+def test_a_log_without_the_adapters_strength_was_made_with_the_bundles_own():
+    written = Conditioning(1.0, 0, 0.0, 0.0, None, Transport(), adapter_strength=0.25).to_json()
+    assert Conditioning.from_json(through_a_file(written)).adapter_strength == 0.25
+    del written["adapter_strength"]
+    assert Conditioning.from_json(through_a_file(written)).adapter_strength is None

@@ -29,7 +29,7 @@ import pytest
 STATIC = Path(__file__).resolve().parents[2] / "ui" / "static"
 HEADER = struct.Struct("<BBBBIIIdII")
 FRAME_SAMPLES = 1920
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 FLAGS = [
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -137,7 +137,7 @@ def wait_until(condition, seconds: float = PATIENCE_SECONDS):
 
 @pytest.fixture(name="wait_until")
 def _wait_until():
-    """The function wait_until(condition, seconds=30) -> what the condition gives."""
+    """The function wait_until(condition, seconds=PATIENCE_SECONDS) -> what the condition gives."""
     return wait_until
 
 

@@ -7,6 +7,7 @@ import gradio as gr
 import jaxtyping
 import numpy as np
 import pytest
+from gradio.helpers import special_args
 
 from magenta_rt_py.serve.hall import Hall, HallConfig
 from magenta_rt_py.serve.stand_in import StandInFactory
@@ -92,17 +93,17 @@ def test_who_comes_second_waits_and_is_told_its_place(hall, wait_until):
 
 def test_the_page_that_closes_frees_its_seat(hall, wait_until):
     player = fallback.PlainPlayer(hall, claim)
-    stream = player.play("techno", "rock", 0.5, 1.0, 0.5, request=as_page("a"))
+    stream = player.play(as_page("a"), "techno", "rock", 0.5, 1.0, 0.5)
     assert next(stream) == (None, "Opening ...")
     rate, piece = next(told for told, _ in stream if isinstance(told, tuple))
     assert rate == 48_000 and piece.shape == (PIECE, 2)
     (seat,) = hall.seats
     values = seat.board.settings.values
     assert (values["prompt/1/text"], values["prompt/2/weight"], values["temperature"]) == ("techno", 0.5, 1.0)
-    assert "four to six seconds" in player.turn("jazz", "rock", 1.0, 1.5, 0.5, request=as_page("a"))
+    assert "four to six seconds" in player.turn(as_page("a"), "jazz", "rock", 1.0, 1.5, 0.5)
     assert seat.board.settings.values["prompt/1/text"] == "jazz" and seat.board.settings.values["prompt/1/weight"] == 0.0
-    assert "temperature is 9" in player.turn("jazz", "rock", 1.0, 9.0, 0.5, request=as_page("a"))
-    assert "Press Play" in player.turn("jazz", "rock", 1.0, 1.5, 0.5, request=as_page("b"))
+    assert "temperature is 9" in player.turn(as_page("a"), "jazz", "rock", 1.0, 9.0, 0.5)
+    assert "Press Play" in player.turn(as_page("b"), "jazz", "rock", 1.0, 1.5, 0.5)
     player.forget(as_page("a"))
     wait_until(lambda: not hall.seats)
     assert [said for _, said in stream][-1] == "Stopped."
@@ -110,11 +111,11 @@ def test_the_page_that_closes_frees_its_seat(hall, wait_until):
 
 def test_when_the_hall_ends_it_says_why(hall):
     player = fallback.PlainPlayer(hall, claim)
-    stream = player.play("", "", 0.0, 1.0, 0.5, request=as_page("a"))
+    stream = player.play(as_page("a"), "", "", 0.0, 1.0, 0.5)
     next(told for told, _ in stream if isinstance(told, tuple))
     hall.close()
     assert "restarted" in [said for _, said in stream][-1]
-    stream = player.play("", "", 0.0, 1.0, 0.5, request=as_page("a"))
+    stream = player.play(as_page("a"), "", "", 0.0, 1.0, 0.5)
     assert "restarted" in [said for _, said in stream][-1]
 
 
@@ -131,3 +132,14 @@ def test_the_player_is_a_streaming_one_and_none_of_it_is_an_api(hall):
     (sound,) = [each for each in blocks.blocks.values() if isinstance(each, gr.Audio)]
     assert sound.streaming and sound.autoplay
     assert {each.api_visibility for each in blocks.fns.values()} == {"private"}
+
+
+def test_gradio_gives_the_request_and_the_values_where_they_belong(hall):
+    """Gradio looks at a function's signature: a request that is asked for by name only never comes."""
+    player = fallback.PlainPlayer(hall, claim)
+    values = ["techno", "rock", 0.5, 1.0, 0.5]
+    for function in (player.play, player.turn):
+        given, *_ = special_args(function, list(values), request="the request")
+        assert given == ["the request", *values]
+    for function in (player.stop, player.forget):
+        assert special_args(function, [], request="the request")[0] == ["the request"]

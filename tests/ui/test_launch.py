@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
+import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -24,12 +27,14 @@ from websockets.exceptions import ConnectionClosed
 
 from magenta_rt_py.errors import MrtError
 from magenta_rt_py.serve import stand_in, wire
-from magenta_rt_py.ui import launch, live_server, sharing
+from magenta_rt_py.ui import fallback, launch, live_server, sharing
 from magenta_rt_py.ui.launch_config import LaunchConfig
 
 ENDED_SECONDS = 2.0
-SLACK_SECONDS = 4.0
+SLACK_SECONDS = 10.0
 """What a busy machine may add."""
+PATIENCE_SECONDS = 60.0
+get = functools.partial(httpx.get, timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +89,7 @@ async def listen(opened, *, until):
     position, opening = 0, 0
     await opened.send(json.dumps({"type": "play"}))
     while True:
-        data = await asyncio.wait_for(opened.recv(), 20.0)
+        data = await asyncio.wait_for(opened.recv(), PATIENCE_SECONDS)
         if isinstance(data, bytes):
             packet = wire.unpack(data)
             opening, position = packet.opening, packet.position + packet.samples
@@ -105,26 +110,26 @@ def is_kind(kind, **fields):
 
 def test_the_page_and_its_routes_are_there(launched):
     server = launched()
-    page = httpx.get(server.url)
+    page = get(server.url)
     assert page.status_code == 200 and "gradio" in page.text
-    assert httpx.get(f"{server.url}live/health").json()["sessions"] == 0
-    assert httpx.get(f"{server.url}live/static/player.js").status_code == 200
-    assert httpx.get(f"{server.url}live/last").status_code == 401
+    assert get(f"{server.url}live/health").json()["sessions"] == 0
+    assert get(f"{server.url}live/static/player.js").status_code == 200
+    assert get(f"{server.url}live/last").status_code == 401
     assert "'self'" in page.headers["content-security-policy"] and "http" not in page.headers["content-security-policy"]
 
 
 def test_names_that_are_not_this_machines_are_refused(launched):
     server = launched()
-    answer = httpx.get(server.url, headers={"Host": f"evil.example:{server.port}"})
+    answer = get(server.url, headers={"Host": f"evil.example:{server.port}"})
     assert answer.status_code == 421
     named = launched(allowed_origins=("https://studio.example",))
-    assert httpx.get(named.url, headers={"Host": "studio.example"}).status_code == 200
-    assert httpx.get(named.url, headers={"Host": "evil.example"}).status_code == 421
+    assert get(named.url, headers={"Host": "studio.example"}).status_code == 200
+    assert get(named.url, headers={"Host": "evil.example"}).status_code == 421
 
 
 def test_a_password_covers_the_page_and_there_is_no_other_way_to_a_token(launched):
     server = launched(users=(("ann", "a secret"),))
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
         assert "auth_required" in client.get("/").text
         assert client.get("/gradio_api/info").status_code == 401
         assert client.get("/config").status_code == 401
@@ -132,7 +137,7 @@ def test_a_password_covers_the_page_and_there_is_no_other_way_to_a_token(launche
         assert client.post("/login", data={"username": "ann", "password": "a secret"}).status_code == 200
         assert client.get("/config").status_code == 200
     for path in ("live/last", "live/log", "live/recordings/" + "0" * 32):
-        assert httpx.get(server.url + path).status_code == 401
+        assert get(server.url + path).status_code == 401
 
 
     async def forged():
@@ -142,7 +147,7 @@ def test_a_password_covers_the_page_and_there_is_no_other_way_to_a_token(launche
             await opened.send(json.dumps({"type": "hello", "token": "x.y", "resume": None, "lead": 0.5}))
             with pytest.raises(ConnectionClosed):
                 while True:
-                    await asyncio.wait_for(opened.recv(), 10.0)
+                    await asyncio.wait_for(opened.recv(), PATIENCE_SECONDS)
             return opened.close_code
 
     assert asyncio.run(forged()) == 4401
@@ -157,7 +162,7 @@ def test_sound_comes_over_the_socket_and_the_end_is_said_and_quick(launched):
         began = time.monotonic()
         threading.Thread(target=server.close).start()
         ended = await listen(opened, until=is_kind("ended"))
-        await asyncio.wait_for(opened.wait_closed(), 10.0)
+        await asyncio.wait_for(opened.wait_closed(), PATIENCE_SECONDS)
         return sound, ended, time.monotonic() - began, opened.close_code
 
     sound, ended, seconds, code = asyncio.run(play())
@@ -202,7 +207,7 @@ def test_ctrl_c_ends_within_two_seconds_and_completes_the_recording(root, state)
                 return told, began
 
         told, began = asyncio.run(record())
-        out, err = process.communicate(timeout=30.0)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, err
         assert time.monotonic() - began < ENDED_SECONDS + SLACK_SECONDS
         assert "Traceback" not in err, err
@@ -232,6 +237,43 @@ def test_the_page_plays_in_a_browser_and_asks_nobody_else(launched, new_page, wa
     assert not foreign
     page.close()
     wait_until(lambda: not server.hall.seats)
+
+
+def test_where_no_socket_gets_through_there_is_the_plain_player(launched, new_page, wait_until, monkeypatch):
+    """As in a Colab page. The sound of the plain player itself: test_fallback."""
+    make_server, opens = live_server._server_of, threading.Event()
+
+    def without_sockets(app, certificate):
+        async def refuse(scope, receive, send):
+            if scope["type"] == "websocket" and not opens.is_set():
+                await send({"type": "websocket.close"})
+            else:
+                await app(scope, receive, send)
+
+        return make_server(refuse, certificate)
+
+    monkeypatch.setattr(live_server, "_server_of", without_sockets)
+    # Gradio would not know a generator behind the function that checks types in tests.
+    monkeypatch.setattr(fallback.PlainPlayer, "play", inspect.unwrap(fallback.PlainPlayer.play))
+    monkeypatch.setattr(shutil, "which", lambda program: program)  # the player's parts are there, with ffmpeg or without
+    server = launched(max_sessions=1)
+    page = new_page(server.url)
+    page.wait_for_selector("#mrt-fallback.is-needed")
+    assert "Plain player" in page.text_content("#mrt-fallback") and page.locator("#plain-play").is_visible()
+    assert "WebSocket" in page.text_content("[role=alert]") and not server.hall.seats
+    opens.set()  # the way is free: the page itself plays, and the plain player goes
+    page.wait_for_selector("body[data-live=ready]")
+    assert not page.locator("#mrt-fallback").is_visible()
+    opens.clear()
+    page.reload()
+    page.wait_for_selector("#mrt-fallback.is-needed")
+    entered, enter = [], server.hall.enter
+    monkeypatch.setattr(server.hall, "enter", lambda *who: (entered.append(who), enter(*who))[1])
+    page.click("#plain-play")
+    wait_until(lambda: entered)  # by the plain player, because no socket can
+    page.wait_for_selector("body[data-live=ended]")  # the page itself tries no more
+    assert not page.locator(".veil").is_visible()
+    page.errors.clear()  # the browser reports each socket that was refused
 
 
 class StrippingProxy:
@@ -301,9 +343,9 @@ def test_https_with_a_certificate_made_here(launched):
     server = launched(is_self_signed=True)
     assert server.url.startswith("https://127.0.0.1:")
     trusted = str(live_server.state_folder() / "tls" / "certificate.pem")
-    assert httpx.get(f"{server.url}live/health", verify=ssl.create_default_context(cafile=trusted)).status_code == 200
+    assert get(f"{server.url}live/health", verify=ssl.create_default_context(cafile=trusted)).status_code == 200
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{server.url}live/health")
+        get(f"{server.url}live/health")
     lines = list(launch.greeting(server))
     assert lines[0] == f"The live-mix page: {server.url}" and any(server.fingerprint in line for line in lines)
 
@@ -345,7 +387,7 @@ def test_a_share_is_ended_with_the_server(launched, monkeypatch):
     monkeypatch.setattr(sharing, "_close_tunnel", ended.append)
     server = launched(is_shared=True)
     assert server.open_share() == f"https://{server.port}.gradio.live"
-    assert httpx.get(server.url, headers={"Host": "abc.gradio.live"}).status_code == 200
+    assert get(server.url, headers={"Host": "abc.gradio.live"}).status_code == 200
     server.close()
     assert ended == [server.port]
 

@@ -23,6 +23,7 @@ KNOB_MOVES = {  # knob -> what a hand sets it to
     "temperature": 1.37, "top_k": 40, "guidance": 2.5, "input_guidance": 1.5, "seed": 4242, "bpm": 93.7, "beats_per_bar": 3,
     "midi_clock": True, "keep_time": False, "volume": 0.62, "metronome": 0.4, "inject/on": True,
     "inject/gain": 1.4, "inject/feedback": 0.6, "inject/gap": 0.35, "inject/loop_beats": 16, "inject/live_prompt": 0.8,
+    "adapter_strength": 0.35,
 }  # fmt: skip
 ACTION_MOVES = [  # button -> what is asked for
     ("[data-action=panic]", "panic", None),

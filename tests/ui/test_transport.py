@@ -458,11 +458,14 @@ def test_a_refusal_is_final_and_in_words(stage, wait_until, code, trouble):
 def test_a_server_that_is_not_there_is_tried_again_and_told(stage, wait_until):
     stage.script.refuses_with = 1012
     stage.page.evaluate("() => { window.player = new Player({ token: 'the token' }); listen(player); player.connect(); }")
-    assert stage.wait_for("trouble")[0]["code"] == "no-connection"
+    assert stage.wait_for("trouble")[0]["code"] == "no-socket"  # not a word was ever heard
     seconds = [link["seconds"] for link in stage.told("link") if link["state"] == "lost"]
     assert seconds[:4] == [0.15, 0.3, 0.6, 1.2]
     stage.script.refuses_with = None
     stage.wait_for("welcome")
+    stage.script.refuses_with = 1012
+    stage.script.drop()
+    assert stage.wait_for("trouble", 2)[1]["code"] == "no-connection"
 
 
 # What is missing.

@@ -91,7 +91,8 @@ def panels(
     figure = _figure(5.5 * len(drawn), 4.0)
     for axes, (title, curves) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
         for curve in curves:
-            (line,) = axes.plot(curve.places, curve.values, label=curve.name, color=curve.colour)
+            marker = "o" if len(curve.places) == 1 else None  # a line of one place would not be seen
+            (line,) = axes.plot(curve.places, curve.values, label=curve.name, color=curve.colour, marker=marker)
             if curve.spread is not None:
                 low, high = curve.values - curve.spread, curve.values + curve.spread
                 axes.fill_between(curve.places, low, high, alpha=0.15, color=line.get_color(), linewidth=0)

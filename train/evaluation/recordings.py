@@ -12,9 +12,7 @@ from magenta_rt_py.audio import Audio, to_stereo_48k
 from magenta_rt_py.errors import AudioFormatError
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
 from magenta_rt_py.train.evaluation.renders import Sound
-
-SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
-"""Endings that libsndfile may read; a file of another ending is not tried."""
+from magenta_rt_py.train.folder import SUFFIXES
 
 QUIET_RMS = 1e-3
 """A block below this, -60 dBFS, is left out: silence codes well and says nothing."""

@@ -15,8 +15,9 @@ from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.refinement import RefinementConfig
 from magenta_rt_py.style.config import StyleConfig
 from magenta_rt_py.train import studio
+from magenta_rt_py.train.runs.provenance import machine_state, source_state
 from magenta_rt_py.train.starter.recipe import StarterRecipe
-from magenta_rt_py.train.starter.record import amounts, losses, machine_state, minutes_by_stage, source_state
+from magenta_rt_py.train.starter.record import amounts, losses, minutes_by_stage
 
 DEFAULTS = {"temperature": 1.1, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
 """Knobs the starter plays best with (docs/benchmarks.md, steering)."""

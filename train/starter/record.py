@@ -1,68 +1,23 @@
-"""What a bundle says of its own making: source, amounts, seeds, losses and times."""
+"""What a bundle says of its own making: amounts, seeds, losses and times. Source and machine: train/runs/provenance."""
 
 from __future__ import annotations
 
 import json
-import math
-import os
-import platform
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from magenta_rt_py import __version__
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.metrics_log import read_metrics
+from magenta_rt_py.train.runs.settings import plain
 from magenta_rt_py.train.starter.recipe import StarterRecipe
 from magenta_rt_py.train.starter.render import load_shard, shard_path
 from magenta_rt_py.train.starter.stopwatch import read_times, times_path
 
 AMOUNTS_FILE = "amounts.json"
 """Where the amounts are kept for a machine that has no renders."""
-
-_CHECKOUT = Path(__file__).resolve().parents[2]
-
-
-def source_state() -> dict[str, Any]:
-    """Version of the package and, in a git checkout, its commit and whether files differ from it."""
-    state: dict[str, Any] = {"version": __version__}
-    commit = _git("rev-parse", "HEAD")
-    if commit:
-        state |= {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
-    return state
-
-
-def _git(*arguments: str) -> str:
-    """Standard output of a git command in the checkout; empty where there is no git or no checkout."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=_CHECKOUT, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def machine_state() -> dict[str, Any]:
-    """The machine and the libraries that trained, without names of people or hosts."""
-    return {
-        "processor": _processor_name(),
-        "cores": os.cpu_count(),
-        "device": jax.devices()[0].device_kind,
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "numpy": np.__version__,
-    }
-
-
-def _processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def amounts(recipe: StarterRecipe, directory: Path) -> dict[str, Any]:
@@ -103,14 +58,7 @@ def losses(directory: Path, part: str) -> dict[str, Any]:
     for line in read_metrics(directory / part):
         found |= line
     result = directory / part / "result.json"
-    return _plain(found | ({"result": json.loads(result.read_text())} if result.exists() else {}))
-
-
-def _plain(value: Any) -> Any:
-    """The same with None for numbers that JSON does not know: what could not be measured on too few pieces."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return plain(found | ({"result": json.loads(result.read_text())} if result.exists() else {}))
 
 
 def minutes_by_stage(directory: Path) -> dict[str, dict[str, float]]:

@@ -20,10 +20,10 @@ from magenta_rt_py.train.codec import train_codec
 from magenta_rt_py.train.history import HistoryConfig
 from magenta_rt_py.train.lm import LMTrainingConfig, crop_config, train_lm
 from magenta_rt_py.train.refinement import train_refinement
+from magenta_rt_py.train.runs.provenance import source_state
 from magenta_rt_py.train.starter.export import Part, write_bundle
 from magenta_rt_py.train.starter.kept import load_tensors, save_tensors, trained_for, write_text
 from magenta_rt_py.train.starter.recipe import RENDERED_FIELDS, StarterRecipe
-from magenta_rt_py.train.starter.record import source_state
 from magenta_rt_py.train.starter.render import load_shard, render_shards, shard_path
 from magenta_rt_py.train.starter.style_set import style_dataset
 from magenta_rt_py.train.starter.tokens import codes_path, load_codec, token_path, write_codes, write_tokens

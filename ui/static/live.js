@@ -23,7 +23,7 @@ const DRAW_MS = 66; // 15 pictures a second: the machine has music to make
 const STILL_MS = 400;
 const STATUS_MS = 100;
 const SNAPSHOTS = ["A", "B", "C", "D"];
-const UNPLAYABLE = new Set(["no-websocket", "insecure", "no-worklet", "sample-rate"]);
+const UNPLAYABLE = new Set(["no-websocket", "insecure", "no-worklet", "sample-rate", "no-socket"]);
 const CLOCKS = {
   free: "The music keeps its own time; there is no click.",
   internal: "The music keeps the tempo below.",
@@ -68,6 +68,8 @@ class Live {
     this.clock = "internal";
     this.micOn = false;
     this.last = null; // newest status of the server
+    this._isCut = false; // no WebSocket has come through so far
+    this._isPlain = false; // the plain player plays
     this._scope = new Scope(place("scope"));
     this._level = new Level(place("level"), "Level of the music");
     this._inputLevel = new Level(place("input-level"), "Level of the microphone");
@@ -120,6 +122,8 @@ class Live {
     this.dials.bind();
     this.status.veil(null);
     this.status.wellAgain();
+    if (this._isCut) this._offerPlain(false);
+    this._isCut = false;
     document.body.dataset.live = "ready";
     if (message.suggestions.length) this.prompts.suggest(message.suggestions);
     this._showFacts(message);
@@ -134,6 +138,7 @@ class Live {
     this.knobs.refuse();
     this.takes.end();
     document.body.dataset.live = "ended";
+    if (this._isPlain) return;
     this.status.veil("The session has ended", reason || "", "Begin again", () => this.play());
   }
 
@@ -145,14 +150,27 @@ class Live {
 
   _trouble(detail) {
     this.status.trouble(detail);
-    if (UNPLAYABLE.has(detail.code)) document.getElementById("mrt-fallback")?.classList.add("is-needed");
+    if (UNPLAYABLE.has(detail.code)) this._offerPlain(true);
+    this._isCut ||= detail.code === "no-socket";
     if (detail.code.startsWith("microphone")) this._showMicrophone(false);
+  }
+
+  /** The plain player, which Gradio has made, is seen only where it is needed. */
+  _offerPlain(isNeeded) {
+    document.getElementById("mrt-fallback")?.classList.toggle("is-needed", isNeeded);
+  }
+
+  /** The plain player takes a seat of its own: this page's is given back, and no other asked for. */
+  _yield() {
+    this._isPlain = true;
+    this.player?.leave();
   }
 
   /** Play, or pause. */
   async play() {
     const { player } = this;
     if (!player) return;
+    this._isPlain = false;
     if (player.stats().isPlaying) {
       player.pause();
       return;
@@ -444,6 +462,7 @@ class Live {
       node.addEventListener("click", () => this.act(node.dataset.action, node.dataset.value === undefined ? null : Number(node.dataset.value)));
     }
     for (const type of ["pointerdown", "mousedown", "click"]) document.addEventListener(type, (event) => aim(this.midi, event), true);
+    document.getElementById("mrt-fallback")?.addEventListener("click", (event) => event.target.closest("#plain-play") && this._yield());
     this._importer = document.querySelector("#panel-scenes input[type=file]");
     this._importer.setAttribute("aria-label", "Import a preset");
     this.setClock("internal");

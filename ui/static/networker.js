@@ -37,6 +37,7 @@ class Networker {
     this._isOver = false;
     this._isPlaying = false; // the page wants to hear something
     this._attempt = 0;
+    this._hasHeard = false; // a word of the server's, over any socket
     this._sets = new Map(); // id -> {values, sent}: not acknowledged; sent is 0 until it has been
     this._lastSent = new Map(); // names of the knobs -> seconds
     this._outputDelay = 0;
@@ -97,6 +98,7 @@ class Networker {
     socket.onopen = () => this._greet();
     socket.onmessage = (event) => {
       this._sinceWord = now();
+      this._hasHeard = true;
       if (typeof event.data === "string") this._read(event.data);
       else this._hand(event.data);
     };
@@ -108,8 +110,8 @@ class Networker {
     this._send({ type: "hello", token: this._token, resume, lead: this._lead }, true);
   }
 
-  /* A socket has gone. */
-  _lose(code, reason) {
+  /* A socket has gone. One that never came to be in all that time (hung) will hardly come the next time. */
+  _lose(code, reason, isHung = false) {
     const wasSteady = this._isSeated && now() - this._sinceSeat > STEADY_SECONDS;
     this._drop();
     if (this._isOver) return;
@@ -121,8 +123,8 @@ class Networker {
     const patience = Math.min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** this._attempt);
     const seconds = wasSteady ? 0 : patience;
     this._attempt += wasSteady ? 0 : 1;
-    const isLonely = this._attempt === LONELY_ATTEMPTS;
-    this._tellLink("lost", { code, reason, seconds, isLonely });
+    const isLonely = this._attempt === LONELY_ATTEMPTS || (isHung && this._attempt === 1);
+    this._tellLink("lost", { code, reason, seconds, isLonely, hasHeard: this._hasHeard });
     this._timer = setTimeout(() => this._connect(), 1000 * seconds);
   }
 
@@ -159,8 +161,8 @@ class Networker {
   /* Every second: signs of life, both ways. */
   _beat() {
     const isQuiet = now() - this._sinceWord > DEAF_SECONDS; // one who waits in line hears little
-    const isDeaf = isQuiet && (this._isSeated || this._socket?.readyState === WebSocket.CONNECTING);
-    if (isDeaf) this._lose(1006, "nothing was heard of the server");
+    const isHung = isQuiet && this._socket?.readyState === WebSocket.CONNECTING;
+    if (isHung || (isQuiet && this._isSeated)) this._lose(1006, "nothing was heard of the server", isHung);
     if (!this._isSeated) return;
     this._send({ type: "ping", at: now() });
     if (now() - (this._sinceTick ?? 0) > 0.5) this._report({ ...this._last(), isFlowing: false });

@@ -477,7 +477,7 @@ export class Player extends EventTarget {
   }
 
   _followLink(message) {
-    if (message.state === "lost" && message.isLonely) this._trouble("no-connection");
+    if (message.state === "lost" && message.isLonely) this._trouble(message.hasHeard ? "no-connection" : "no-socket");
     if (message.state === "lost" && this._reason) {
       this._say("said", { text: this._reason });
       this._reason = null;

@@ -41,6 +41,10 @@ const TROUBLES = {
     "The server cannot be reached.",
     "It is tried again and again; look whether the server runs, and whether a proxy lets WebSockets through.",
   ],
+  "no-socket": [
+    "No WebSocket gets through from here to the server.",
+    "Use the plain player on this page, or look whether a proxy lets WebSockets through; they are tried again and again.",
+  ],
   "malformed": ["The server did not understand the page.", RELOAD],
   "token": ["The page's permission has expired.", RELOAD],
   "origin": ["The server does not accept pages from this address.", "Open the page by the server's own address."],

@@ -1,0 +1,1 @@
+"""Finetuning a bundle's language model, whole or through adapters, on any number of devices; also training one anew."""
