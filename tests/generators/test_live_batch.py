@@ -140,6 +140,26 @@ def test_a_replay_is_served_in_the_same_place_of_the_same_size(models, batch, pa
     assert runs == [(16, [place]) for place in range(5)]
 
 
+def test_sessions_with_other_strengths_of_the_adapters_go_in_other_batches(models, adapted_model, batch, past):
+    adapted, strengths = adapted_model.models, (1.5, 0.0, 1.5)
+    shared = LiveBatch(adapted, sizes=(1, 4))
+    players = [Player(adapted, shared, number, past, adapter_strength=strengths[number]) for number in range(3)]
+    kinds = [player.lm.kind(player.request()) for player in (players[0], players[2])]
+    assert kinds[0] == kinds[1] == players[0].lm.kind(players[0].request(length=3))
+    assert kinds[0] != players[0].lm.kind(players[0].request()._replace(controls=conditioning(0, adapter_strength=0.0)))
+    parts = [player.lm.begin(player.request()) for player in (players[0], players[2])]
+    together = [made.codes for made in shared.run(parts)]
+    for part, codes in zip(parts, together):
+        (alone,) = LiveBatch(adapted).run([part])
+        np.testing.assert_array_equal(codes, alone.codes)
+    (base,) = LiveBatch(adapted).run([parts[0]._replace(adapter_strength=0.0)])
+    assert not np.array_equal(base.codes, together[0])
+    with pytest.raises(ValueError, match="shapes or strengths"):
+        shared.run([parts[0], parts[1]._replace(adapter_strength=0.0)])
+    plain = Player(models, batch, 0, past, adapter_strength=0.5)
+    assert plain.lm.kind(plain.request()) == batch.kind(2, LENGTH), "without adapters a strength means nothing"
+
+
 def test_nonsense_is_refused(models, batch, past):
     player = Player(models, batch, 0, past)
     with pytest.raises(ValueError, match="17 requests at once; give at most 16"):
