@@ -34,8 +34,9 @@ from jaxtyping import Float
 
 from magenta_rt_py import audio
 from magenta_rt_py.bundle import load_bundle, starter_path
-from magenta_rt_py.generators import system
+from magenta_rt_py.generators import styles, system
 from magenta_rt_py.lm.config import LMConfig
+from magenta_rt_py.style import StyleEmbedder
 from magenta_rt_py.style.steering import Steering, read_steering
 from magenta_rt_py.train import studio
 from magenta_rt_py.train.evaluation import features, random_features, steering
@@ -134,11 +135,15 @@ def render_music(folder: Path, *, minutes: float) -> None:
     for number in range(max(round(minutes * 60 / PIECE_SECONDS), 2)):
         genre = studio.FINETUNE_GENRES[number % len(studio.FINETUNE_GENRES)]
         path = folder / f"{genre}-{number:03d}.flac"
-        if path.with_suffix(".txt").exists():
-            continue
-        piece = studio.make_piece(MUSIC_SEED + number, genre=genre, seconds=PIECE_SECONDS)
-        audio.write(path, np.asarray(piece.samples), SAMPLE_RATE_HZ)
-        path.with_suffix(".txt").write_text("\n".join(piece.label.captions))
+        if not path.with_suffix(".txt").exists():
+            piece = studio.make_piece(MUSIC_SEED + number, genre=genre, seconds=PIECE_SECONDS)
+            write_piece(path, np.asarray(piece.samples), piece.label.captions)
+
+
+def write_piece(path: Path, samples: Samples, captions: Sequence[str]) -> None:
+    """A recording with its words beside it; the words last, so that a file with words is whole."""
+    audio.write(path, samples, SAMPLE_RATE_HZ)
+    path.with_suffix(".txt").write_text("\n".join(captions))
 
 
 def recorded_song() -> Samples:
@@ -154,9 +159,7 @@ def write_song(folder: Path, song: Samples) -> int:
     size = round(PIECE_SECONDS * SAMPLE_RATE_HZ)
     count = max(len(song) // size - 1, 0)
     for number in range(count):
-        path = folder / f"recorded-{number:03d}.flac"
-        audio.write(path, song[number * size : (number + 1) * size], SAMPLE_RATE_HZ)
-        path.with_suffix(".txt").write_text("\n".join(RECORDED_CAPTIONS))
+        write_piece(folder / f"recorded-{number:03d}.flac", song[number * size : (number + 1) * size], RECORDED_CAPTIONS)
     return count
 
 
@@ -197,16 +200,18 @@ def timed(path: Path, work: Callable[[], Any]) -> tuple[Any, float]:
 def nearness(base: Path, finetuned: Path, known: Steering, kinds: Mapping[str, Sequence[Samples]]) -> dict[str, Any]:
     """Both models' takes beside music of each kind that neither has heard."""
     reference = [sound for sounds in kinds.values() for sound in sounds]
+    # The finetuned bundle has the base's style model, byte for byte: one judge serves both.
+    judge = system.load_style(base)
+    wanted = np.stack([kind_style(judge, sounds) for sounds in kinds.values()])
     found: dict[str, Any] = {}
     for name, path in (("starter", base), ("finetuned", finetuned)):
         model = system.load(path)
-        wanted = np.stack([kind_style(model, sounds) for sounds in kinds.values()])
         takes, cosines = [], []
         for vector in known.centroids:
             nearest = wanted[np.argmax(wanted @ vector)]
             for seed in TAKE_SEEDS:
                 takes.append(take_of(model, vector, seed))
-                cosines.append(float(features.direction(style_of(model, takes[-1])) @ nearest))
+                cosines.append(float(features.direction(style_of(judge, takes[-1])) @ nearest))
         found[name] = {
             "takes": len(takes),
             "frechet_random": distance(takes, reference).to_json(),
@@ -215,9 +220,9 @@ def nearness(base: Path, finetuned: Path, known: Steering, kinds: Mapping[str, S
     return found
 
 
-def kind_style(model: system.MusicModel, sounds: Sequence[Samples]) -> Float[np.ndarray, " dim"]:
+def kind_style(judge: StyleEmbedder, sounds: Sequence[Samples]) -> Float[np.ndarray, " dim"]:
     """Direction of the mean style of some sounds."""
-    return features.direction(np.mean([style_of(model, sound) for sound in sounds], axis=0))
+    return features.direction(np.mean([style_of(judge, sound) for sound in sounds], axis=0))
 
 
 def take_of(model: system.MusicModel, style: Float[np.ndarray, " dim"], seed: int) -> Samples:
@@ -227,10 +232,10 @@ def take_of(model: system.MusicModel, style: Float[np.ndarray, " dim"], seed: in
     return np.concatenate(chunks)
 
 
-def style_of(model: system.MusicModel, samples: Samples) -> Float[np.ndarray, " dim"]:
+def style_of(judge: StyleEmbedder, samples: Samples) -> Float[np.ndarray, " dim"]:
     """Mean style embedding of a sound's windows."""
     clips = windows(samples, hop_seconds=WINDOW_SECONDS)
-    return np.mean([model.embed((clip, SAMPLE_RATE_HZ)) for clip in clips], axis=0)
+    return np.mean([styles.embed(judge, audio.Audio(clip, SAMPLE_RATE_HZ)) for clip in clips], axis=0)
 
 
 def distance(sounds: Sequence[Samples], reference: Sequence[Samples]) -> Estimate:

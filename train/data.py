@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -520,6 +520,11 @@ def captions_of_sections(
     return np.where(own.any(axis=1, keepdims=True), own, there)
 
 
+def count_windows(frames: Any) -> Any:
+    """Style windows that fit into so many frames, at least one; of one number or of an array of them."""
+    return np.maximum(frames - WINDOW_FRAMES, 0) // WINDOW_HOP_FRAMES + 1
+
+
 def audio_style_codes(
     dataset: TokenDataset,
     config: CropConfig,
@@ -531,8 +536,7 @@ def audio_style_codes(
     Where the target lies in one section, the window does too, if the section has room for one.
     """
     middle = starts + config.target_frames / 2 - WINDOW_FRAMES / 2
-    inside = np.maximum(dataset.codes.counts[pieces] - WINDOW_FRAMES, 0) // WINDOW_HOP_FRAMES
-    last = np.minimum(inside, dataset.audio_codes.counts[pieces] - 1)
+    last = np.minimum(count_windows(dataset.codes.counts[pieces]), dataset.audio_codes.counts[pieces]) - 1
     window = np.round(middle / WINDOW_HOP_FRAMES).astype(np.int64)
     heard = target_sections(dataset, config.target_frames, pieces, starts)
     begin, end = _section_span(dataset, pieces, heard.main)

@@ -32,39 +32,27 @@ from magenta_rt_py.train.data import (
     target_sections,
 )
 from magenta_rt_py.train.history import HistoryConfig, spoil_history
-from magenta_rt_py.train.optim import muon, warmup_cosine
+from magenta_rt_py.train.optim import muon
 from magenta_rt_py.train.runs import RunRecord
 from magenta_rt_py.train.runs.data_hash import hash_files
 
 
 @dataclass(frozen=True, kw_only=True)
-class LMTrainingConfig:
+class LMTrainingConfig(loop.PacedTraining):
     """How the language model is trained; the defaults are the starter's on two CPU cores."""
 
-    # Steps until the learning rate has reached its peak.
-    warmup_steps: int = 80
-    # Learning rate at the end, as a share of the peak.
-    final_ratio: float = 0.03
     # Loss weights of the first levels (further levels 1), brought to mean 1: coarse codes matter most.
     level_weights: tuple[float, ...] = (1.5, 1.25, 1.0, 1.0)
     # Weight of the squared log normaliser, which keeps logits from drifting (the released training's).
     z_loss: float = 1e-4
     # Target frames scored by the depth stack a step, drawn anew each step; None: all.
     depth_frames: int | None = None
-    # Decay the weight average ends with.
-    final_ema_decay: float = 0.998
     # How the model's own recent past is spoilt in training; None: never.
     history: HistoryConfig | None = None
     # Held-out crops of an evaluation.
     eval_crops: int = 32
     # Beats by which the clock is shifted to see whether it is read: on no subdivision.
     clock_shift_beats: float = 0.37
-    # Wall seconds between evaluations.
-    eval_every_seconds: float = 300.0
-    # Wall seconds between checkpoints.
-    checkpoint_every_seconds: float = 120.0
-    # Steps averaged into one line of metrics.
-    log_every_steps: int = 20
 
 
 class LMBatch(NamedTuple):
@@ -365,22 +353,13 @@ def train_lm(
     with RunRecord.begin(directory, settings, hash_files([*dataset_paths, *held_out_paths]), model="lm") as record:
         state = loop.run(
             loop.make_step(
-                make_loss(config, training, vectors),
-                optimizer,
-                seed=seed,
-                final_ema_decay=training.final_ema_decay,
+                make_loss(config, training, vectors), optimizer, seed=seed, final_ema_decay=training.final_ema_decay
             ),
             state,
             lambda step: training_batch(sampler(step), config, training.history, seed=seed, step=step),
-            schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
+            schedule=training.schedule(peak_learning_rate),
             directory=directory,
-            config=loop.LoopConfig(
-                seconds_budget=seconds_budget,
-                max_steps=max_steps,
-                log_every_steps=training.log_every_steps,
-                eval_every_seconds=training.eval_every_seconds,
-                checkpoint_every_seconds=training.checkpoint_every_seconds,
-            ),
+            config=training.loop_config(seconds_budget=seconds_budget, max_steps=max_steps),
             eval_function=lambda state: evaluation(state.ema),
             log=log,
         )

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from magenta_rt_py.train.checkpoint import CheckpointStore, FileStore
 from magenta_rt_py.train.hosts import largest_of_all
 from magenta_rt_py.train.metrics_log import MetricsLog, flatten_metrics
-from magenta_rt_py.train.optim import Schedule
+from magenta_rt_py.train.optim import Schedule, warmup_cosine
 
 
 class TrainState(NamedTuple):
@@ -93,6 +93,38 @@ class LoopConfig:
         return min(1.0, max(by_time, by_steps))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PacedTraining:
+    """What trainers on tokens have in common: the learning rate's way, the average of the weights, and intervals."""
+
+    # Steps until the learning rate has reached its peak.
+    warmup_steps: int = 80
+    # Learning rate at the end, as a share of the peak.
+    final_ratio: float = 0.03
+    # Decay the weight average ends with.
+    final_ema_decay: float = 0.998
+    # Wall seconds between evaluations.
+    eval_every_seconds: float = 300.0
+    # Wall seconds between checkpoints.
+    checkpoint_every_seconds: float = 120.0
+    # Steps averaged into one line of metrics.
+    log_every_steps: int = 20
+
+    def schedule(self, peak_learning_rate: float) -> Schedule:
+        """Warm-up, then a cosine over the budget."""
+        return warmup_cosine(peak_learning_rate, warmup_steps=self.warmup_steps, final_ratio=self.final_ratio)
+
+    def loop_config(self, *, seconds_budget: float | None, max_steps: int | None) -> LoopConfig:
+        """The loop's settings for a budget."""
+        return LoopConfig(
+            seconds_budget=seconds_budget,
+            max_steps=max_steps,
+            log_every_steps=self.log_every_steps,
+            eval_every_seconds=self.eval_every_seconds,
+            checkpoint_every_seconds=self.checkpoint_every_seconds,
+        )
+
+
 def create_state(
     params: Any, optimizer: optax.GradientTransformation, *, extra: Any = (), with_average: bool = True
 ) -> TrainState:
@@ -128,12 +160,11 @@ def apply_gradients(
     """One optimiser step and one step of the weight average, if there is one (None: no); `extra` is left alone."""
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = jax.tree.map(lambda weight, update: weight + learning_rate * update, state.params, updates)
-    state = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
-    if final_ema_decay is None:
-        return state
-    decay = ema_decay(state.step - 1, final_ema_decay)
-    ema = jax.tree.map(lambda mean, weight: decay * mean + (1.0 - decay) * weight, state.ema, params)
-    return state._replace(ema=ema)
+    ema = state.ema
+    if final_ema_decay is not None:
+        decay = ema_decay(state.step, final_ema_decay)
+        ema = jax.tree.map(lambda mean, weight: decay * mean + (1.0 - decay) * weight, state.ema, params)
+    return state._replace(params=params, opt_state=opt_state, ema=ema, step=state.step + 1)
 
 
 def make_step(

@@ -74,6 +74,26 @@ class Piece:
     captions: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AudioRun:
+    """One training on music."""
+
+    # Music, read once; what is made of it stays in the work directory.
+    pieces: Iterator[Piece]
+    # What it is, in words: "folder /music".
+    music: str
+    # Of training, over all sessions.
+    seconds: float
+    # Checkpoints and the music's features.
+    work: Path
+    # Whose other parts the bundle gets; note that they were trained with another one of this part.
+    base: Bundle | None
+    # Of weights and crops.
+    seed: int
+    # Called with lines of text.
+    log: Say
+
+
 def folder_pieces(directory: str | Path) -> Iterator[Piece]:
     """Pieces of a folder of audio, see `train.folder`."""
     for piece in AudioFolder(directory).pieces():
@@ -89,59 +109,30 @@ def studio_pieces(minutes: float) -> Iterator[Piece]:
         yield Piece(samples=np.asarray(made.samples, np.float32), captions=tuple(made.label.captions))
 
 
-def train_codec_part(
-    preset: str,
-    pieces: Iterator[Piece],
-    output: Path,
-    *,
-    music: str,
-    seconds: float,
-    work: Path,
-    base: Bundle | None,
-    seed: int,
-    log: Say,
-) -> Path:
+def train_codec_part(preset: str, output: Path, run: AudioRun) -> Path:
     """Trains a codec on audio and writes it into a bundle; started again, it goes on.
 
     Args:
       preset: "tiny" or "starter" for the compact codec, "base" or "large" for SpectroStream.
-      pieces: music, read once; what is made of it stays in the work directory.
-      music: what it is, in words: "folder /music".
       output: directory of the bundle.
-      seconds: of training, over all sessions.
-      work: its checkpoints and the music's features.
-      base: whose other parts the bundle gets; note that they were trained with another codec.
-      seed: of weights and crops.
-      log: called with lines of text.
+      run: music, time and places.
     Raises:
       ValueError: there is no music, or the work directory holds other music.
     """
-    kept = functools.partial(_kept, pieces, work / "codec-music", f"{music}, {preset}")
+    kept = functools.partial(_kept, run.pieces, run.work / "codec-music", f"{run.music}, {preset}")
+    common = {"seconds_budget": run.seconds, "directory": run.work / "codec", "seed": run.seed, "log": run.log}
     if preset in COMPACT:
         compact = COMPACT[preset]()
         features = kept(lambda samples: bands.stored_features(bands.band_energies(compact, samples[None])[0]))
-        tensors = train_codec(
-            [stored for stored, _ in features], compact, seconds_budget=seconds, directory=work / "codec", seed=seed, log=log
-        )
-        return _write(output, base, "codec", dataclasses.asdict(compact), tensors)
+        tensors = train_codec([stored for stored, _ in features], compact, **common)
+        return _write(output, run.base, "codec", dataclasses.asdict(compact), tensors)
     stream = spectrostream_config.released()
     sounds = [stored for stored, _ in kept(lambda samples: samples.astype(np.float32))]
-    tensors = train_spectrostream(sounds, stream, seconds_budget=seconds, directory=work / "codec", seed=seed, log=log)
-    return _write(output, base, "codec", stream.to_dict(), tensors)
+    tensors = train_spectrostream(sounds, stream, **common)
+    return _write(output, run.base, "codec", stream.to_dict(), tensors)
 
 
-def train_style_part(
-    preset: str,
-    pieces: Iterator[Piece],
-    output: Path,
-    *,
-    music: str,
-    seconds: float,
-    work: Path,
-    base: Bundle | None,
-    seed: int,
-    log: Say,
-) -> Path:
+def train_style_part(preset: str, output: Path, run: AudioRun) -> Path:
     """Trains a style model on audio and its captions; arguments and errors as of `train_codec_part`."""
     config = STYLES[preset]()
 
@@ -149,7 +140,7 @@ def train_style_part(
         mono = audio.to_mono(samples, audio.SAMPLE_RATE_HZ, config.sample_rate_hz)
         return spectrogram.window_log_mels(mono, config).astype(np.float16)
 
-    kept = _kept(pieces, work / "style-music", f"{music}, {preset}", log_mels)
+    kept = _kept(run.pieces, run.work / "style-music", f"{run.music}, {preset}", log_mels)
     if len(kept) < FEWEST_PIECES:
         raise ValueError(f"got {len(kept)} pieces of music, expected at least {FEWEST_PIECES} to tell apart; add more")
     options = StyleTrainOptions(batch_size=min(StyleTrainOptions().batch_size, len(kept) // 2))
@@ -159,10 +150,16 @@ def train_style_part(
         piece_of_window=np.repeat(np.arange(len(kept)), [len(windows) for windows, _ in kept]),
     )
     tensors, tokenizer = train_style(
-        dataset, config, seconds_budget=seconds, directory=work / "style", seed=seed, log=log, options=options
+        dataset,
+        config,
+        seconds_budget=run.seconds,
+        directory=run.work / "style",
+        seed=run.seed,
+        log=run.log,
+        options=options,
     )
     packed = {**tensors, "tokenizer/model": np.frombuffer(tokenizer, np.uint8)}
-    return _write(output, base, "style", config.to_dict(), packed)
+    return _write(output, run.base, "style", config.to_dict(), packed)
 
 
 def train_lm_part(

@@ -19,13 +19,13 @@ from magenta_rt_py.lm.tables import normalise_levels
 from magenta_rt_py.train import loop
 from magenta_rt_py.train.data import Quantizer, TokenDataset, load_split
 from magenta_rt_py.train.lm import unigram_nats
-from magenta_rt_py.train.optim import adamw, warmup_cosine
+from magenta_rt_py.train.optim import adamw
 from magenta_rt_py.train.runs import RunRecord
 from magenta_rt_py.train.runs.data_hash import hash_files
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefinementTrainingConfig:
+class RefinementTrainingConfig(loop.PacedTraining):
     """How the refinement model is trained; the defaults are the starter's on two CPU cores."""
 
     # Frames of a crop that may be scored; the model's past comes on top.
@@ -38,21 +38,12 @@ class RefinementTrainingConfig:
     short_past_probability: float = 0.1
     # Share of coarse codes replaced by random ones: in a stream they come from a model that errs.
     corruption: float = 0.01
-    # Steps until the learning rate has reached its peak.
-    warmup_steps: int = 80
-    # Learning rate at the end, as a share of the peak.
-    final_ratio: float = 0.03
     # Weight of the squared log normaliser.
     z_loss: float = 1e-4
-    # Decay the weight average ends with.
-    final_ema_decay: float = 0.998
     # Held-out crops of an evaluation.
     eval_crops: int = 32
-    # Wall seconds between evaluations.
     eval_every_seconds: float = 120.0
-    # Wall seconds between checkpoints.
     checkpoint_every_seconds: float = 60.0
-    # Steps averaged into one line of metrics.
     log_every_steps: int = 50
 
 
@@ -224,22 +215,13 @@ def train_refinement(
     with RunRecord.begin(directory, settings, hash_files([*dataset_paths, *held_out_paths]), model="refinement") as record:
         state = loop.run(
             loop.make_step(
-                make_loss(config, training, vectors),
-                optimizer,
-                seed=seed,
-                final_ema_decay=training.final_ema_decay,
+                make_loss(config, training, vectors), optimizer, seed=seed, final_ema_decay=training.final_ema_decay
             ),
             loop.create_state(params, optimizer),
             sampler,
-            schedule=warmup_cosine(peak_learning_rate, warmup_steps=training.warmup_steps, final_ratio=training.final_ratio),
+            schedule=training.schedule(peak_learning_rate),
             directory=directory,
-            config=loop.LoopConfig(
-                seconds_budget=seconds_budget,
-                max_steps=max_steps,
-                log_every_steps=training.log_every_steps,
-                eval_every_seconds=training.eval_every_seconds,
-                checkpoint_every_seconds=training.checkpoint_every_seconds,
-            ),
+            config=training.loop_config(seconds_budget=seconds_budget, max_steps=max_steps),
             eval_function=lambda state: evaluation(state.ema),
             log=log,
         )

@@ -1,4 +1,4 @@
-"""One training step on a mesh: gradients summed over pieces of the batch, weights and moments where their rules put them."""
+"""One training step on a mesh: gradients averaged over microbatches, weights and moments where their rules put them."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def pure_step(
     Args:
       loss_function: mean over the batch's crops.
       optimizer: for a learning rate of one, see `train.optim`.
-      accumulate: pieces the batch is cut into; their gradients are averaged, so that only one piece's activations are
+      accumulate: microbatches the batch is cut into; their gradients are averaged, so that only one's activations are
         in memory at a time. It must divide the batch.
-      seed: with the step it fixes the key that the loss is given, the same for all pieces.
+      seed: with the step it fixes the key that the loss is given, the same for all microbatches.
       final_ema_decay: None where no average is kept.
     """
 
@@ -58,15 +58,15 @@ def pure_step(
     ) -> tuple[TrainState, dict[str, Any]]:
         key = jax.random.fold_in(jax.random.PRNGKey(seed), state.step)
 
-        def piece_gradients(piece: Any) -> tuple[Array, dict[str, Array], Any]:
+        def gradients_of(microbatch: Any) -> tuple[Array, dict[str, Array], Any]:
             gradient = jax.value_and_grad(loss_function, has_aux=True)
-            (loss, metrics), gradients = gradient(state.params, frozen, piece, key)
+            (loss, metrics), gradients = gradient(state.params, frozen, microbatch, key)
             return loss, metrics, gradients
 
         if accumulate == 1:
-            loss, metrics, gradients = piece_gradients(batch)
+            loss, metrics, gradients = gradients_of(batch)
         else:
-            loss, metrics, gradients = _mean_over_pieces(piece_gradients, _cut(batch, accumulate), accumulate)
+            loss, metrics, gradients = _mean_over(gradients_of, _cut(batch, accumulate), accumulate)
         metrics = {"loss": loss, **metrics, "gradient_norm": optax.tree.norm(gradients)}
         return apply_gradients(state, gradients, optimizer, learning_rate, final_ema_decay=final_ema_decay), metrics
 
@@ -92,24 +92,24 @@ def compile_step(step: PureStep, state: TrainState, frozen: Any, mesh: Mesh) -> 
     return run
 
 
-def _cut(batch: Any, pieces: int) -> Any:
-    """Arrays [batch, ...] as [pieces, batch / pieces, ...], every piece with rows of every device."""
+def _cut(batch: Any, count: int) -> Any:
+    """Arrays [batch, ...] as [microbatches, batch / microbatches, ...], each with rows of every device."""
 
     def cut(array: Array) -> Array:
-        if array.shape[0] % pieces:
-            raise ValueError(f"got a batch of {array.shape[0]} to cut into {pieces}, expected a multiple; change accumulate")
-        return jnp.swapaxes(array.reshape(array.shape[0] // pieces, pieces, *array.shape[1:]), 0, 1)
+        if array.shape[0] % count:
+            raise ValueError(f"got a batch of {array.shape[0]} to cut into {count}, expected a multiple; change accumulate")
+        return jnp.swapaxes(array.reshape(array.shape[0] // count, count, *array.shape[1:]), 0, 1)
 
     return jax.tree.map(cut, batch)
 
 
-def _mean_over_pieces(piece_gradients: Callable[[Any], Any], pieces: Any, count: int) -> Any:
-    """Loss, metrics and gradients, averaged over the pieces one after the other."""
+def _mean_over(gradients_of: Callable[[Any], Any], microbatches: Any, count: int) -> Any:
+    """Loss, metrics and gradients, averaged over the microbatches one after the other."""
 
-    def add(total: Any, piece: Any) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, piece_gradients(piece)), None
+    def add(total: Any, microbatch: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, gradients_of(microbatch)), None
 
-    first = jax.tree.map(lambda array: array[0], pieces)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(piece_gradients, first))
-    total, _ = jax.lax.scan(add, zeros, pieces)
+    first = jax.tree.map(lambda array: array[0], microbatches)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(gradients_of, first))
+    total, _ = jax.lax.scan(add, zeros, microbatches)
     return jax.tree.map(lambda leaf: leaf / count, total)

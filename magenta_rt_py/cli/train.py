@@ -65,10 +65,8 @@ def _on_audio(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     if not arguments.minutes > 0:
         raise ValueError(f"got --minutes {arguments.minutes:g}, expected more than 0")
     train = {"codec": parts.train_codec_part, "style": parts.train_style_part}[arguments.action]
-    train(
-        arguments.preset,
-        _pieces(arguments),
-        arguments.out,
+    asked = parts.AudioRun(
+        pieces=_pieces(arguments),
         music=f"folder {arguments.data.resolve()}" if arguments.data else f"studio, {arguments.studio:g} minutes",
         seconds=60 * arguments.minutes,
         work=work,
@@ -76,6 +74,7 @@ def _on_audio(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
         seed=arguments.seed,
         log=lambda line: progress(arguments, line),
     )
+    train(arguments.preset, arguments.out, asked)
     step = {"codec": "mrtpy train style", "style": "mrtpy prepare"}[arguments.action]
     following = f"{step} --bundle {arguments.out}"
     return {"command": f"train {arguments.action}", "out": str(arguments.out), "preset": arguments.preset, "next": following}

@@ -5,7 +5,7 @@ import pytest
 
 from magenta_rt_py.bundle import load_bundle
 from magenta_rt_py.generators import system
-from magenta_rt_py.train.parts import Piece, studio_pieces, train_codec_part, train_style_part
+from magenta_rt_py.train.parts import AudioRun, Piece, studio_pieces, train_codec_part, train_style_part
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -26,10 +26,8 @@ def no_music():
 
 
 def train(part, output, pieces, *, work=None, base=None, music="tones"):
-    return part(
-        "tiny",
-        pieces,
-        output,
+    run = AudioRun(
+        pieces=pieces,
         music=music,
         seconds=SECONDS,
         work=work or output.with_suffix(".work"),
@@ -37,6 +35,7 @@ def train(part, output, pieces, *, work=None, base=None, music="tones"):
         seed=0,
         log=lambda line: None,
     )
+    return part("tiny", output, run)
 
 
 @pytest.fixture(scope="module")

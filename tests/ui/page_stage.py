@@ -145,11 +145,14 @@ def shown(page, name: str):
     if name == "keep_time":
         return page.get_attribute("[data-page=clock][data-value=free]", "aria-pressed") == "false"
     knob = KNOBS[name]
-    dial = page.locator(range_of(name))
-    if dial.count():
-        box = page.locator(f"#knob-{name.replace('/', '-')} input[type=number]").input_value()
-        assert float(box) == float(dial.input_value()), f"{name}: the number box says {box}"
-        return float(dial.input_value())
+    if page.locator(range_of(name)).count():
+        # Both in one look: between two looks the page may turn the knob.
+        box, dial = page.evaluate(
+            "(places) => places.map((place) => document.querySelector(place).value)",
+            [f"#knob-{name.replace('/', '-')} input[type=number]", range_of(name)],
+        )
+        assert float(box) == float(dial), f"{name}: the number box says {box}, the dial {dial}"
+        return float(dial)
     place = page.locator(f"[data-knob='{name}']").first
     if knob.kind is Kind.SWITCH:
         return place.get_attribute("aria-pressed") == "true"

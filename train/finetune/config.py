@@ -53,7 +53,7 @@ class FinetuneConfig:
     steps: int = 1_200
     # Crops a step, over all devices.
     batch_size: int = 8
-    # Pieces a batch is cut into, one after the other: less memory, same gradients.
+    # Microbatches a batch is cut into, one after the other: less memory, same gradients.
     accumulate: int = 1
     # Compute dtype of the layers; weights, moments and logits are float32 always.
     activation_dtype: str = "float32"
@@ -128,8 +128,8 @@ class FinetuneConfig:
             )
         return optim.warmup_cosine(self.peak_learning_rate, warmup_steps=self.warmup_steps)
 
-    def crops_of_a_piece(self, mesh: Mapping[str, int]) -> int:
-        """Crops of one piece of a batch on one device.
+    def crops_of_a_microbatch(self, mesh: Mapping[str, int]) -> int:
+        """Crops of one microbatch on one device.
 
         Args:
           mesh: devices along each axis.
@@ -140,8 +140,8 @@ class FinetuneConfig:
         crops, left = divmod(self.batch_size, shards * self.accumulate)
         if left:
             raise ValueError(
-                f"got a batch of {self.batch_size} crops for {shards} data shards and {self.accumulate} pieces, expected a "
-                f"multiple of {shards * self.accumulate}; change the batch size"
+                f"got a batch of {self.batch_size} crops for {shards} data shards and {self.accumulate} microbatches, "
+                f"expected a multiple of {shards * self.accumulate}; change the batch size"
             )
         return crops
 

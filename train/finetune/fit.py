@@ -86,7 +86,7 @@ def fit(
       KeyboardInterrupt, SystemExit: on Ctrl-C and SIGTERM, after a checkpoint.
     """
     mesh = make_mesh(config.mesh) if mesh is None else mesh
-    config.crops_of_a_piece(mesh.shape)
+    config.crops_of_a_microbatch(mesh.shape)
     model, optimizer = config.training_model(lm_config), config.make_optimizer()
     trained, frozen = starting_point(config, lm_config, initial)
     frozen = place(frozen, mesh)

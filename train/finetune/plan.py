@@ -91,11 +91,11 @@ def make_plan(config: FinetuneConfig, lm_config: LMConfig, devices: int) -> Plan
       ValueError: the mesh does not fit the devices, or the batch the mesh.
     """
     mesh = config.mesh.sizes(devices)
-    crops = config.crops_of_a_piece(mesh)
+    crops = config.crops_of_a_microbatch(mesh)
     parameters = parameter_shapes(lm_config)
     trained = adapters.adapter_shapes(config.adapters, lm_config) if config.is_lora else parameters
     rows = [*_state_rows(config, trained, mesh)]
-    copies = 1 if config.accumulate == 1 else 2  # the sum so far, and the piece's own
+    copies = 1 if config.accumulate == 1 else 2  # the sum so far, and the microbatch's own
     rows += [_row("gradients", path, shape, mesh, times=copies) for path, shape in trained.items()]
     if config.is_lora:
         rows += [_row("frozen", path, shape, mesh) for path, shape in parameters.items()]
@@ -106,7 +106,7 @@ def make_plan(config: FinetuneConfig, lm_config: LMConfig, devices: int) -> Plan
 
 
 def activation_bytes(config: FinetuneConfig, lm_config: LMConfig, *, crops: int, tensor: int = 1) -> dict[str, int]:
-    """Bytes of intermediate results of one piece of a batch on one device.
+    """Bytes of intermediate results of one microbatch on one device.
 
     With `rematerialise` only the layers' inputs are kept, and at any time the inside of one layer; without it all
     insides are kept. An inside counts every intermediate result and its gradient, and of each attention the logits, the
@@ -115,7 +115,7 @@ def activation_bytes(config: FinetuneConfig, lm_config: LMConfig, *, crops: int,
     Args:
       config: dtype, rematerialisation, frames of a target.
       lm_config: sizes.
-      crops: of one piece, on one device.
+      crops: of one microbatch, on one device.
       tensor: devices that share heads and inner features.
     """
     item = 2 if config.activation_dtype == "bfloat16" else FLOAT_BYTES

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from magenta_rt_py.style.steering import Steering
-from magenta_rt_py.train.data import WINDOW_FRAMES, WINDOW_HOP_FRAMES
+from magenta_rt_py.train.data import count_windows
 
 CLUSTERS = 5
 """Clusters of the clips (the released notebook's)."""
@@ -43,7 +43,6 @@ def clip_means(path: Path) -> Float[np.ndarray, "clips dim"]:
     with np.load(path, allow_pickle=False) as file:
         embeddings = file["style_audio"]
         lengths = file["lengths"] if "lengths" in file.files else np.full(len(embeddings), file["codes"].shape[1])
-    windows = np.maximum((lengths - WINDOW_FRAMES) // WINDOW_HOP_FRAMES + 1, 1)
-    counted = np.arange(embeddings.shape[1])[None] < windows[:, None]
+    counted = np.arange(embeddings.shape[1])[None] < count_windows(lengths)[:, None]
     total = (embeddings * counted[..., None]).sum(axis=1)
     return (total / counted.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -14,11 +14,12 @@ from jaxtyping import Float, Float32, Int16, Int32
 from magenta_rt_py.audio import SAMPLE_RATE_HZ, to_mono
 from magenta_rt_py.codec.interface import Codec
 from magenta_rt_py.errors import AudioFormatError
+from magenta_rt_py.generators.state import FRAME_RATE_HZ
 from magenta_rt_py.style.embedder import StyleModel
 from magenta_rt_py.style.interface import StyleEmbedder
 from magenta_rt_py.style.spectrogram import window_log_mels
 from magenta_rt_py.train import folder
-from magenta_rt_py.train.data import WINDOW_FRAMES, WINDOW_HOP_FRAMES
+from magenta_rt_py.train.data import WINDOW_FRAMES, count_windows
 from magenta_rt_py.train.prepare.config import PrepareConfig
 from magenta_rt_py.train.prepare.grid import BeatGrid
 from magenta_rt_py.train.prepare.manifest import ManifestEntry
@@ -72,7 +73,7 @@ class PreparedFile:
     @property
     def seconds(self) -> float:
         """Audio in the pieces."""
-        return float(self.pieces.lengths.sum()) / 25.0
+        return float(self.pieces.lengths.sum()) / FRAME_RATE_HZ
 
     @property
     def has_clock(self) -> bool:
@@ -194,11 +195,6 @@ def _encode_piece(
     }
 
 
-def count_windows(frames: int) -> int:
-    """10 s windows, one every 2 s, that fit into so many frames; at least one."""
-    return max((frames - WINDOW_FRAMES) // WINDOW_HOP_FRAMES + 1, 1)
-
-
 def _style_windows(
     samples: Float[np.ndarray, "samples 2"], frames: int, style: StyleEmbedder
 ) -> Float[np.ndarray, "windows dim"]:
@@ -207,5 +203,5 @@ def _style_windows(
     mono, count = to_mono(samples, SAMPLE_RATE_HZ, rate), count_windows(frames)
     if isinstance(style, StyleModel):
         return style.embed_log_mels(window_log_mels(mono, style.config, float(STEP_SECONDS))[:count])
-    hop, size = STEP_SECONDS * rate, WINDOW_FRAMES // 25 * rate
+    hop, size = STEP_SECONDS * rate, WINDOW_FRAMES // FRAME_RATE_HZ * rate
     return np.stack([style.embed_audio(mono[place * hop : place * hop + size]) for place in range(count)])

@@ -16,12 +16,13 @@ import numpy as np
 
 from magenta_rt_py.bundle import Bundle
 from magenta_rt_py.errors import PreparedDataError
-from magenta_rt_py.train.data import WINDOW_FRAMES, WINDOW_HOP_FRAMES
+from magenta_rt_py.generators.state import FRAME_RATE_HZ
+from magenta_rt_py.train.data import WINDOW_FRAMES, WINDOW_HOP_FRAMES, count_windows
 from magenta_rt_py.train.disk import write_whole, writing_whole
 from magenta_rt_py.train.prepare.config import PrepareConfig
 from magenta_rt_py.train.prepare.index import PreparedIndex, ShardEntry, UsedFile
 from magenta_rt_py.train.prepare.measured import STEP_SECONDS, UNKNOWN
-from magenta_rt_py.train.prepare.pieces import Encoders, FilePieces, count_windows
+from magenta_rt_py.train.prepare.pieces import Encoders, FilePieces
 from magenta_rt_py.train.prepare.run import claim, load_encoders
 from magenta_rt_py.train.prepare.shards import FOLDER, pack, remove_others
 from magenta_rt_py.train.prepare.tfrecord import read_records, write_records
@@ -117,7 +118,7 @@ def _write_shard(out: Path, rows: list[FilePieces], *, held_out: bool) -> ShardE
     digest = hashlib.sha256(content).hexdigest()
     name = f"{FOLDER}/{'held_out' if held_out else 'train'}-{digest[:16]}.npz"
     write_whole(out / name, content)
-    seconds = sum(float(row.lengths.sum()) for row in rows) / 25.0
+    seconds = sum(float(row.lengths.sum()) for row in rows) / FRAME_RATE_HZ
     return ShardEntry(name=name, held_out=held_out, num_bytes=len(content), sha256=digest, pieces=len(rows), seconds=seconds)
 
 
@@ -132,7 +133,7 @@ def _pieces(path: Path, number: int, example: dict[str, np.ndarray], encoders: E
     nearest = np.minimum(np.round(np.arange(windows) / WINDOW_RATIO).astype(int), len(tokens) - 1)
     mean = embeddings.mean(0, dtype=np.float64).astype(np.float32)[None]
     captions = PrepareConfig().captions_per_piece
-    steps = CLIP_FRAMES // 25 // STEP_SECONDS
+    steps = CLIP_FRAMES // FRAME_RATE_HZ // STEP_SECONDS
     return FilePieces(
         codes=padded[None],
         lengths=np.array([frames], np.int32),

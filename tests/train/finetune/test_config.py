@@ -48,9 +48,9 @@ def test_nonsense_is_refused(fields, message):
 
 def test_a_batch_is_split_evenly_or_refused():
     config = FinetuneConfig(batch_size=8, accumulate=2)
-    assert config.crops_of_a_piece({"data": 2, "fsdp": 1, "tensor": 4}) == 2
-    with pytest.raises(ValueError, match="8 crops for 8 data shards and 2 pieces, expected a multiple of 16"):
-        config.crops_of_a_piece({"data": 2, "fsdp": 4, "tensor": 1})
+    assert config.crops_of_a_microbatch({"data": 2, "fsdp": 1, "tensor": 4}) == 2
+    with pytest.raises(ValueError, match="8 crops for 8 data shards and 2 microbatches, expected a multiple of 16"):
+        config.crops_of_a_microbatch({"data": 2, "fsdp": 4, "tensor": 1})
 
 
 def test_the_computed_model_has_the_same_parameters():

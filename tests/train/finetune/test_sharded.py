@@ -16,7 +16,7 @@ RUNS = {
     "2 tensor": ({"tensor": 2}, 2, {}),
     "4 fsdp": ({"fsdp": 4}, 4, {}),
     "8 all": ({"data": 2, "fsdp": 2, "tensor": 2}, 8, {}),
-    "2 in two pieces, rematerialised": ({"fsdp": 2}, 2, {"accumulate": 2, "rematerialise": True}),
+    "2 in two microbatches, rematerialised": ({"fsdp": 2}, 2, {"accumulate": 2, "rematerialise": True}),
     "lora 1": ({}, 1, {"method": "lora"}),
     "lora 8": ({"data": 2, "fsdp": 2, "tensor": 2}, 8, {"method": "lora"}),
 }

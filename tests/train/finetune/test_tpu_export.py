@@ -1,4 +1,4 @@
-"""The train step compiles for a TPU on a machine that has none: every method, rematerialised and in pieces."""
+"""The train step compiles for a TPU on a machine that has none: every method, rematerialised and in microbatches."""
 
 import dataclasses
 
