@@ -24,7 +24,7 @@ from magenta_rt_py.ui import addresses
 from magenta_rt_py.ui.launch_config import LaunchConfig
 from magenta_rt_py.ui.live_server import LiveServer, MakeFactory
 
-__all__ = ["LaunchConfig", "greeting", "load_factory", "open_browser", "serve"]
+__all__ = ["LaunchConfig", "for_others", "greeting", "load_factory", "open_browser", "serve", "until_interrupted"]
 
 
 def load_factory(bundle: Path | None, say: Callable[[str], None], *, most: int | None = None) -> Any:
@@ -52,10 +52,17 @@ def greeting(server: LiveServer) -> Iterator[str]:
     yield f"The live-mix page: {server.url}"
     if config.root_path:
         yield f"  behind your proxy under {config.root_path}/ (docs/live-mix.md has its configuration)"
+    yield from for_others(config, server.port, server.fingerprint)
+    most = server.hall.most
+    yield f"  {most} may play at once{'' if config.max_sessions else ', as measured'}; Ctrl-C ends it"
+
+
+def for_others(config: LaunchConfig, port: int, fingerprint: str | None) -> Iterator[str]:
+    """What a person needs to know if other devices can connect."""
     if not addresses.is_loopback(config.host):
         where = addresses.network_address() if config.host in ("0.0.0.0", "::") else config.host
         if where is not None:
-            yield f"  from other devices: {addresses.url(where, server.port, is_secure=config.is_secure)}"
+            yield f"  from other devices: {addresses.url(where, port, is_secure=config.is_secure)}"
         if not config.users:
             yield "  warning: everybody in this network can open it; ask for a password with --auth user:password"
         if not config.is_secure:
@@ -63,11 +70,9 @@ def greeting(server: LiveServer) -> Iterator[str]:
                 "  warning: over plain http other devices get no microphone and the plain player only: add --self-signed, "
                 "or --ssl-cert and --ssl-key"
             )
-    if config.is_self_signed and server.fingerprint:
+    if config.is_self_signed and fingerprint:
         yield "  browsers will warn that nobody vouches for the certificate; go on if its SHA-256 fingerprint is"
-        yield f"  {server.fingerprint}"
-    most = server.hall.most
-    yield f"  {most} may play at once{'' if config.max_sessions else ', as measured'}; Ctrl-C ends it"
+        yield f"  {fingerprint}"
 
 
 def serve(
@@ -89,7 +94,7 @@ def serve(
     with LiveServer(config, make_factory=make_factory, say=say) as server:
         server.start()
         spent_memory.freeze()
-        with _until_interrupted() as ended:
+        with until_interrupted() as ended:
             for line in greeting(server):
                 tell(line)
             if config.is_shared:
@@ -132,7 +137,7 @@ def _share(server: LiveServer, tell: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[threading.Event]:
+def until_interrupted() -> Iterator[threading.Event]:
     """An event that is set by Ctrl-C or a polite kill; the second time, the process ends at once."""
     ended = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -203,6 +203,11 @@ class Hall:
             ticket = self._seated.get(claim.seat_id)
             return None if ticket is None else ticket._seat
 
+    def keeps(self, claim: TokenClaim) -> bool:
+        """Whether a token has a seat here, or a place in the line."""
+        with self._lock:
+            return claim.seat_id in self._seated or any(each.claim.seat_id == claim.seat_id for each in self._line)
+
     def log_of(self, seat_id: str) -> Path | None:
         """The newest event log of a seat, also after it has ended; None if there is none."""
         return self.recordings.newest(seat_id, suffix=".jsonl")

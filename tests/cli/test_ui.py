@@ -57,6 +57,8 @@ def files(made, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--port", "70000"], "--port is 70000"),
+        (["--replicas", "0"], "--replicas is 0"),
+        (["--cluster", "auto"], "--replicas is None"),
         (["--port", "-1"], "--port is -1"),
         (["--port", "web"], "invalid int value"),
         (["--host", "192.0.2.1"], "--host is '192.0.2.1'"),
