@@ -53,6 +53,7 @@ class LMConfig:
     bar_recall: bool = False  # every frame to come is shown the context frame a whole number of bars before it
     style_at_every_frame: bool = False  # the style is also added to every temporal input, not only attended to
     code_lengths: bool = False  # factorised tables also see each codec code vector's squared length
+    averaged_levels: int = 0  # finest levels that generation does not draw but averages (lm.averaging); training: as ever
     codec_code_dim: int = 0  # features of a codec code vector, when factorised
     style_code_dim: int = 0  # features of a style code vector, when factorised
 
@@ -65,6 +66,10 @@ class LMConfig:
         if self.context_levels > self.num_levels:
             raise ValueError(
                 f"got context_levels {self.context_levels} above num_levels {self.num_levels}: lower the former"
+            )
+        if not 0 <= self.averaged_levels < self.num_levels:
+            raise ValueError(
+                f"got averaged_levels {self.averaged_levels}, expected 0 to {self.num_levels - 1}: level 0 is always drawn"
             )
         if self.bar_recall and not self.clock:
             raise ValueError("bar_recall finds the bar by the clock: set clock as well")
@@ -102,6 +107,11 @@ class LMConfig:
     def codec_features(self) -> int:
         """Features of a codec code in the factorised tables: its vector and, with `code_lengths`, its squared length."""
         return self.codec_code_dim + self.code_lengths
+
+    @property
+    def drawn_levels(self) -> int:
+        """Levels whose codes generation draws, the coarsest."""
+        return self.num_levels - self.averaged_levels
 
     @property
     def plain(self) -> "LMConfig":
@@ -144,6 +154,7 @@ def starter(*, codec_code_dim: int = 128, style_code_dim: int = 128) -> LMConfig
         bar_recall=True,
         style_at_every_frame=True,
         code_lengths=True,
+        averaged_levels=3,
         codec_code_dim=codec_code_dim,
         style_code_dim=style_code_dim,
     )

@@ -2,11 +2,13 @@
 
     encoder (once, all guidance rows) -> keys and values for the temporal stack (once)
     for each frame:   temporal step -> for each level: depth step -> guidance -> draw
+                                       for each averaged level: depth step -> code nearest to the mean (lm.averaging)
 
 Rows are the variants that guidance compares; they share every drawn id:
     1 row   the condition alone
     2 rows  condition, style masked
     3 rows  condition, style masked, own context (see lm.guidance.guide_twice)
+Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from magenta_rt_py.lm import clock
+from magenta_rt_py.lm.averaging import AveragedLevels, nearest_to_mean
 from magenta_rt_py.lm.config import MASK, NUM_SPECIAL, PAD, LMConfig
 from magenta_rt_py.lm.guidance import guide, guide_twice
 from magenta_rt_py.lm.model import LanguageModel, Params
@@ -35,6 +38,8 @@ NOBODY = -1
 
 Choose: TypeAlias = Callable[[Array, Array, int | Array, Array], tuple[Array, Array]]
 """(carry, hidden, level, frame) -> (carry, token): how the next id is picked."""
+Spelling: TypeAlias = tuple[tuple[int, Choose], ...]
+"""How many levels are picked in which way, coarsest first; after the first way the condition's row goes on alone."""
 
 
 class Controls(NamedTuple):
@@ -105,6 +110,7 @@ def generate(
     *,
     frames: int,
     exact: bool = False,
+    averaged: AveragedLevels | None = None,
 ) -> Int[Array, "frames levels"]:
     """Codes of the next `frames` frames of one stream.
 
@@ -117,9 +123,10 @@ def generate(
       frames: 1..chunk_frames.
       exact: draw as the released system does: from the whole vocabulary, and nothing but PAD after id MASK. The ids are
         then wrapped into codes, as it does. False draws among the codes of each level.
+      averaged: `averaging.averaged_levels` of the codec; None if the configuration averages none.
     """
     program = _tokens_on_one_core if config.dim <= NARROW_DIM else _tokens_on_all_cores
-    tokens = program(params, config, encoder_tokens, controls, key, frames=frames, exact=exact)
+    tokens = program(params, config, encoder_tokens, controls, key, frames=frames, exact=exact, averaged=averaged)
     return _codes_of_tokens(tokens, config, exact=exact)
 
 
@@ -146,6 +153,7 @@ def generate_batch(
     active: Bool[AnyArray, "streams"] | None = None,
     *,
     frames: int,
+    averaged: AveragedLevels | None = None,
 ) -> Int[Array, "streams frames levels"]:
     """`generate` for several streams at once; every control and key has a leading stream axis.
 
@@ -157,7 +165,7 @@ def generate_batch(
     """
     program = _batch_on_one_core if config.dim <= NARROW_DIM else _batch_on_all_cores
     here = np.ones(len(encoder_tokens), bool) if active is None else active
-    return program(params, config, encoder_tokens, controls, keys, here, frames=frames)
+    return program(params, config, encoder_tokens, controls, keys, here, frames=frames, averaged=averaged)
 
 
 def _generate_batch(
@@ -169,11 +177,12 @@ def _generate_batch(
     active: Bool[Array, "streams"],
     *,
     frames: int,
+    averaged: AveragedLevels | None = None,
 ) -> Int[Array, "streams frames levels"]:
     way = common_way(controls.top_k, config.codebook_size)
 
     def one(tokens: Array, stream_controls: Controls, key: Array) -> Array:
-        ids = generate_tokens(params, config, tokens, stream_controls, key, frames=frames, way=way)
+        ids = generate_tokens(params, config, tokens, stream_controls, key, frames=frames, averaged=averaged, way=way)
         return _codes_of_tokens(ids, config, exact=False)
 
     codes = jax.vmap(one)(encoder_tokens, controls, keys)
@@ -190,23 +199,26 @@ def generate_tokens(
     frames: int,
     exact: bool = False,
     way: Int[Array, ""] | None = None,
+    averaged: AveragedLevels | None = None,
 ) -> Int[Array, "frames levels"]:
     """`generate`, but ids of the vocabulary instead of codes; `way` as in `sampling.sample`."""
     _check_request(config, encoder_tokens, frames)
+    _check_averaged(config, averaged, exact=exact)
     draws = frames * config.num_levels
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(draws))
     keys = keys.reshape(frames, config.num_levels, *keys.shape[1:])
 
     heads = () if exact or config.num_levels > UNROLLED_LEVELS else _cut_heads(params, config)
 
-    def choose(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
+    def score(hidden: Array, level: int | Array) -> Array:
         if exact:
-            scores = _apply(params, config, "all_logits", hidden)
-        elif heads:
-            scores = hidden.astype(jnp.float32) @ heads[level].kernel + heads[level].bias
-        else:
-            scores = _apply(params, config, "level_logits", hidden, level)
-        guided = _combine(scores, controls)
+            return _apply(params, config, "all_logits", hidden)
+        if heads:
+            return hidden.astype(jnp.float32) @ heads[level].kernel + heads[level].bias
+        return _apply(params, config, "level_logits", hidden, level)
+
+    def choose(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
+        guided = _combine(score(hidden, level), controls)
         drawing = keys[frame, level], guided, controls.temperature, controls.top_k
         drawn = sample_exact(*drawing) if exact else sample(*drawing, way)
         if not exact:
@@ -214,8 +226,13 @@ def generate_tokens(
         token = jnp.where(ended, PAD, drawn)
         return ended | (token == MASK), token
 
-    not_ended = jnp.zeros((), bool)
-    _, tokens = _run(params, config, encoder_tokens, controls, frames, choose, not_ended)
+    def average(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
+        assert averaged is not None
+        code = nearest_to_mean(score(hidden, level)[0], averaged, level - config.drawn_levels)
+        return ended, code + NUM_SPECIAL + level * config.codebook_size
+
+    spelling = ((config.drawn_levels, choose), (config.averaged_levels, average))
+    _, tokens = _run(params, config, encoder_tokens, controls, frames, spelling, jnp.zeros((), bool))
     return tokens
 
 
@@ -244,7 +261,7 @@ def cached_logits(
         return seen.at[frame, level].set(scores), targets[frame, level]
 
     controls = make_controls(config, frames)
-    seen, _ = _run(params, config, encoder_tokens, controls, frames, choose, blank)
+    seen, _ = _run(params, config, encoder_tokens, controls, frames, ((levels, choose),), blank)
     return seen.transpose(2, 0, 1, 3)
 
 
@@ -254,10 +271,10 @@ def _run(
     encoder_tokens: Int[Array, "rows tokens"],
     controls: Controls,
     frames: int,
-    choose: Choose,
+    spelling: Spelling,
     carry: Array,
 ) -> tuple[Array, Int[Array, "frames levels"]]:
-    """Encodes, then scans over frames; `choose(carry, hidden, level, frame) -> (carry, token)` picks every id."""
+    """Encodes, then scans over frames; `spelling` says how every id is picked."""
     rows = encoder_tokens.shape[0]
     prepared = _prepare(params, config, encoder_tokens, controls, frames)
     state = _apply(params, config, "init_temporal_state", rows, frames)
@@ -273,7 +290,7 @@ def _run(
         bias = jax.lax.dynamic_slice_in_dim(prepared.temporal_bias, frame, 1, axis=1)
         x = frame_input + jax.lax.dynamic_slice_in_dim(added, frame, 1, axis=1)
         state, summary = _apply(params, config, "temporal_step", state, x, frame, bias, prepared.cross, clock_row)
-        carry, tokens = _spell(params, config, summary, prepared.depth_bias, frame, choose, carry)
+        carry, tokens = _spell(params, config, summary, prepared.depth_bias, frame, spelling, carry)
         next_input = _apply(params, config, "frame_inputs", tokens[None, None])
         next_input = jnp.broadcast_to(next_input, frame_input.shape).astype(frame_input.dtype)
         return (state, next_input, carry), tokens
@@ -298,14 +315,13 @@ def _spell(
     summary: Float[Array, "rows 1 dim"],
     depth_bias: Float[Array, "heads levels levels"],
     frame: Int[Array, ""],
-    choose: Choose,
+    spelling: Spelling,
     carry: Array,
 ) -> tuple[Array, Int[Array, " levels"]]:
     """The levels of one frame, coarsest first: (carry, ids of the frame)."""
-    rows = summary.shape[0]
-    state = _apply(params, config, "init_depth_state", rows)
+    state, x, first, spelt = _apply(params, config, "init_depth_state", summary.shape[0]), summary, 0, []
 
-    def level_step(scanned, level):
+    def step(scanned, level, choose, summary):
         state, x, carry = scanned
         bias = jax.lax.dynamic_slice_in_dim(depth_bias, level, 1, axis=1)
         state, hidden = _apply(params, config, "depth_step", state, x, jnp.asarray(level), bias)
@@ -315,15 +331,24 @@ def _spell(
             x = x + summary
         return (state, x, carry), token
 
-    scanned = (state, summary, carry)
-    if config.num_levels <= UNROLLED_LEVELS:
-        tokens = []
-        for level in range(config.num_levels):
-            scanned, token = level_step(scanned, level)
-            tokens.append(token)
-        return scanned[2], jnp.stack(tokens)
-    scanned, tokens = jax.lax.scan(level_step, scanned, jnp.arange(config.num_levels))
-    return scanned[2], tokens
+    for count, choose in spelling:
+        if first:
+            state, x, summary = jax.tree.map(lambda rows: rows[:1], (state, x, summary))
+        this = partial(step, choose=choose, summary=summary)
+        (state, x, carry), tokens = _over_levels(this, (state, x, carry), first, count)
+        first, spelt = first + count, [*spelt, tokens]
+    return carry, jnp.concatenate(spelt)
+
+
+def _over_levels(step: Callable[..., Any], scanned: Any, first: int, count: int) -> tuple[Any, Int[Array, " count"]]:
+    """`step(scanned, level) -> (scanned, token)` over some levels."""
+    if count > UNROLLED_LEVELS:
+        return jax.lax.scan(step, scanned, jnp.arange(first, first + count))
+    tokens = []
+    for level in range(first, first + count):
+        scanned, token = step(scanned, level)
+        tokens.append(token)
+    return scanned, jnp.stack(tokens) if tokens else jnp.zeros(0, jnp.int32)
 
 
 def _cut_heads(params: Params, config: LMConfig) -> tuple[LevelHead, ...]:
@@ -354,4 +379,13 @@ def _check_request(config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], 
         raise ValueError(
             f"got encoder tokens of shape {(rows, tokens)}, expected 1 to 3 rows of {config.encoder_tokens}: "
             "make them with vocabulary.encoder_inputs"
+        )
+
+
+def _check_averaged(config: LMConfig, averaged: AveragedLevels | None, *, exact: bool) -> None:
+    count = 0 if averaged is None else len(averaged.vectors)
+    if count != config.averaged_levels or (exact and count):
+        raise ValueError(
+            f"got {count} averaged levels{' in exact mode' * exact}, the configuration has {config.averaged_levels}: "
+            "give averaging.averaged_levels of the codec's code vectors; exact mode is for models that draw all levels"
         )

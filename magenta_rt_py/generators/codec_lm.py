@@ -143,7 +143,9 @@ def sample_coarse(
     tokens = np.concatenate([positive, negative])
     key = released_key(models, state) if models.is_exact else request_key(state)
     params = models.params_at(controls.adapter_strength)
-    codes = decode.generate(params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact)
+    codes = decode.generate(
+        params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact, averaged=models.averaged
+    )
     return np.asarray(codes)
 
 

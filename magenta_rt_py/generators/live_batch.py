@@ -105,7 +105,8 @@ class LiveBatch:
         config, frames = self._models.lm_config, len(part.knobs.target_clock)
         key = _key(np.uint32(part.seed), np.uint32(part.start % 2**32))
         params = self._models.params_at(part.adapter_strength)
-        made = decode.generate(params, config, part.tokens, part.knobs, key, frames=frames)
+        averaged = self._models.averaged
+        made = decode.generate(params, config, part.tokens, part.knobs, key, frames=frames, averaged=averaged)
         return Made(np.asarray(made), (1, 0))
 
 
@@ -127,6 +128,7 @@ def _run_together(models: Models, parts: Mapping[int, Part], size: int) -> Int[n
         _keys(seeds, starts),
         np.array([place in parts for place in range(size)]),
         frames=len(filling.knobs.target_clock),
+        averaged=models.averaged,
     )
     return np.asarray(codes)
 

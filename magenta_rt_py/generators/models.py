@@ -7,6 +7,7 @@ from typing import Any
 
 from magenta_rt_py.codec.interface import Codec
 from magenta_rt_py.generators.adapted import Adapted
+from magenta_rt_py.lm.averaging import AveragedLevels
 from magenta_rt_py.lm.config import LMConfig
 
 
@@ -27,6 +28,8 @@ class Models:
     refinement_vectors: Any = None
     """The codec's code vectors, normalised per level, which it reads."""
 
+    averaged: AveragedLevels | None = None
+    """The codec's vectors of the levels that the language model averages (lm.averaging); None if it draws all."""
     adapted: Adapted | None = None
     """The same parameters with a bundle's adapters in them; None if it has none."""
     is_exact: bool = False

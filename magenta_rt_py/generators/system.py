@@ -24,6 +24,7 @@ from magenta_rt_py.generators.models import Models
 from magenta_rt_py.generators.stream import Stream
 from magenta_rt_py.generators.styles import NO_STYLE, Style
 from magenta_rt_py.lm import adapters, refinement
+from magenta_rt_py.lm.averaging import averaged_levels
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.tables import normalise_levels
 from magenta_rt_py.style import StyleEmbedder, style_from_tensors
@@ -231,7 +232,8 @@ def load_models(bundle: Bundle, style: StyleEmbedder) -> Models:
     adapted = None
     if adapters.PART in bundle.configs:
         adapted = _part(bundle, adapters.PART, lambda fields, flat: _adapted(config, params, fields, flat))
-    made = Models(codec=codec, lm_config=config.plain, lm_params=params, adapted=adapted)
+    averaged = averaged_levels(codec.code_vectors, config)
+    made = Models(codec=codec, lm_config=config.plain, lm_params=params, adapted=adapted, averaged=averaged)
     if config.num_levels == codec.num_levels or "refinement" not in bundle.configs:
         return made
     fine_config, fine_params = _part(bundle, "refinement", _load_refinement)

@@ -96,9 +96,9 @@ def programs(lm, monkeypatch):
     """Lengths of the programs that are run."""
     run, inner = [], live_lm.decode.generate
 
-    def generate(*arguments, frames):
+    def generate(*arguments, frames, averaged):
         run.append(frames)
-        return inner(*arguments, frames=frames)
+        return inner(*arguments, frames=frames, averaged=averaged)
 
     monkeypatch.setattr(live_lm.decode, "generate", generate)
     return run
@@ -132,9 +132,9 @@ def test_a_shorter_request_is_the_beginning_of_a_longer_one(models, past, count)
 def test_three_rows_hear_the_performer(models, past, monkeypatch):
     rows, inner = [], live_lm.decode.generate
 
-    def generate(params, config, tokens, *arguments, frames):
+    def generate(params, config, tokens, *arguments, frames, averaged):
         rows.append(np.array(tokens))
-        return inner(params, config, tokens, *arguments, frames=frames)
+        return inner(params, config, tokens, *arguments, frames=frames, averaged=averaged)
 
     monkeypatch.setattr(live_lm.decode, "generate", generate)
     lm = LiveLM(models, lengths=(10,))

@@ -19,7 +19,7 @@ from magenta_rt_py.train.runs.provenance import machine_state, source_state
 from magenta_rt_py.train.starter.recipe import StarterRecipe
 from magenta_rt_py.train.starter.record import amounts, losses, minutes_by_stage
 
-DEFAULTS = {"temperature": 1.1, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
+DEFAULTS = {"temperature": 0.65, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
 """Knobs the starter plays best with (docs/benchmarks.md, steering)."""
 
 LICENCES = {

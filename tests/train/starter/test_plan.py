@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from magenta_rt_py.train.starter import plan
-from magenta_rt_py.train.starter.recipe import RECIPES, cpu, smoke
+from magenta_rt_py.train.starter.recipe import RECIPES, RENDERED_FIELDS, cpu, longer, smoke, work_directory
 from magenta_rt_py.train.starter.stopwatch import read_times
 
 NEEDS = {
@@ -67,3 +67,9 @@ def test_recipes_say_what_they_cannot_do():
         type(cpu())(num_pieces=120, codec_shards=8)
     with pytest.raises(ValueError, match="held_out_pieces"):
         type(cpu())(num_pieces=60, codec_shards=1)
+
+
+def test_the_longer_recipe_goes_on_in_the_directory_of_the_other():
+    assert work_directory("longer") == work_directory("cpu") != work_directory("gpu")
+    assert [getattr(longer(), name) for name in RENDERED_FIELDS] == [getattr(cpu(), name) for name in RENDERED_FIELDS]
+    assert longer().lm_seconds > 2 * cpu().lm_seconds
