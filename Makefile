@@ -9,7 +9,8 @@
 #   make docs    the documentation as a site, with a reference: out/docs/index.html
 #   make bench   measure this machine         make clean     remove what make made, .venv included
 #
-#   make starter-cpu      train the bundled model again on two cores: 100 minutes, stopped at any moment it goes on
+#   make starter-cpu      train a starter on two cores: 100 minutes, stopped at any moment it goes on. Once more with
+#                         ARGS="--recipe longer" is how the bundled one was made: 70 minutes more
 #   make starter-status   what of that is done, and how long the rest will take
 #   make starter-carry    pack what a GPU machine without a network needs besides the checkout: out/carry
 #   make starter-gpu      train on one large GPU: two commands of under nine minutes. STEP=1 or STEP=2 runs one of

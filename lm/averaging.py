@@ -8,8 +8,8 @@ that is meant: frames come out louder than any that the model has heard, and the
 beat. The nearest code to the mean has the least expected squared error of all. Likelier codes alone (a lower temperature)
 are no help: they are the loud ones.
 
-Source: ours; minimum Bayes risk decoding under squared error, with the residual quantiser's own vectors. Compared with
-drawing in docs/benchmarks.md, steering.
+Source: ours; minimum Bayes risk decoding under squared error, with the residual quantizer's own vectors. What it did
+for the starter: docs/benchmarks.md, training the starter.
 """
 
 from typing import NamedTuple
@@ -23,10 +23,14 @@ from magenta_rt_py.lm.config import LMConfig
 
 
 class AveragedLevels(NamedTuple):
-    """Code vectors of the levels that are averaged, the finest of a frame."""
+    """Code vectors of the levels that are averaged, the finest of a frame; or of one of them."""
 
-    vectors: Float[Array, "levels codes dim"]
-    squared_lengths: Float[Array, "levels codes"]
+    vectors: Float[Array, "*levels codes dim"]
+    squared_lengths: Float[Array, "*levels codes"]
+
+    def at(self, index: int | Int[Array, ""]) -> "AveragedLevels":
+        """One level; they are counted from 0."""
+        return AveragedLevels(self.vectors[index], self.squared_lengths[index])
 
 
 def averaged_levels(code_vectors: Float[np.ndarray, "codec_levels codes dim"], config: LMConfig) -> AveragedLevels | None:
@@ -43,15 +47,9 @@ def averaged_levels(code_vectors: Float[np.ndarray, "codec_levels codes dim"], c
     return AveragedLevels(vectors, (vectors**2).sum(-1))
 
 
-def nearest_to_mean(logits: Float[Array, "codes"], levels: AveragedLevels, index: int | Int[Array, ""]) -> Int[Array, ""]:
-    """The code nearest to the mean vector under the softmax of `logits`.
-
-    Args:
-      logits: of one level.
-      levels: see `averaged_levels`.
-      index: counts the averaged levels from 0.
-    """
-    mean = jax.nn.softmax(logits) @ levels.vectors[index]
+def nearest_to_mean(logits: Float[Array, "codes"], level: AveragedLevels) -> Int[Array, ""]:
+    """The code nearest to the mean vector under the softmax of `logits`, both of one level."""
+    mean = jax.nn.softmax(logits) @ level.vectors
     # Squared distance to every code, without the mean's own length.
-    distances = levels.squared_lengths[index] - 2.0 * levels.vectors[index] @ mean
+    distances = level.squared_lengths - 2.0 * (level.vectors @ mean)
     return jnp.argmin(distances).astype(jnp.int32)

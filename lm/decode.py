@@ -32,7 +32,8 @@ from magenta_rt_py.nn.cores import NARROW_DIM, ONE_CORE
 
 _STATIC = ("config", "frames", "exact")
 UNROLLED_LEVELS = 4
-"""With at most this many levels the depth loop is unrolled (each level's part of the head is then read in place)."""
+"""With at most this many levels the depth loop is unrolled (each level's part of the head is then read in place, and so
+are the code vectors of an averaged one)."""
 NOBODY = -1
 """Codes of a stream of a batch that is not active."""
 
@@ -209,6 +210,10 @@ def generate_tokens(
     keys = keys.reshape(frames, config.num_levels, *keys.shape[1:])
 
     heads = () if exact or config.num_levels > UNROLLED_LEVELS else _cut_heads(params, config)
+    # Cut out before the loop for the same reason as the heads.
+    levels = []
+    if averaged is not None and config.averaged_levels <= UNROLLED_LEVELS:
+        levels = [averaged.at(index) for index in range(config.averaged_levels)]
 
     def score(hidden: Array, level: int | Array) -> Array:
         if exact:
@@ -228,7 +233,8 @@ def generate_tokens(
 
     def average(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
         assert averaged is not None
-        code = nearest_to_mean(score(hidden, level)[0], averaged, level - config.drawn_levels)
+        index = level - config.drawn_levels
+        code = nearest_to_mean(score(hidden, level)[0], levels[index] if levels else averaged.at(index))
         return ended, code + NUM_SPECIAL + level * config.codebook_size
 
     spelling = ((config.drawn_levels, choose), (config.averaged_levels, average))

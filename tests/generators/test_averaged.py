@@ -34,7 +34,7 @@ def test_stream_and_live_generator_average(model, drawing_model):
 
     hot, cold = codes(model, 3.0), codes(model, 0.0)
     assert not np.array_equal(hot[:, 0], cold[:, 0])
-    # Of equal pasts: the first frame's finer levels follow from its first one alone.
+    # The coarsest level of the first frame is drawn as ever; the finer ones are other codes.
     drawn = codes(drawing_model, 3.0)
     assert hot[0, 0] == drawn[0, 0] and not np.array_equal(hot[:, 1:], drawn[:, 1:])
     sound = model.stream(model.mix({"techno": 1.0}), seed=1).next_chunk()

@@ -50,7 +50,7 @@ def test_the_nearest_code_has_the_least_expected_squared_error():
         shares = np.exp(logits) / np.exp(logits).sum()
         own = vectors[config.drawn_levels + index].astype(np.float64)
         errors = [(shares * ((own - own[code]) ** 2).sum(-1)).sum() for code in range(config.codebook_size)]
-        assert int(averaging.nearest_to_mean(jnp.asarray(logits), levels, index)) == int(np.argmin(errors))
+        assert int(averaging.nearest_to_mean(jnp.asarray(logits), levels.at(index))) == int(np.argmin(errors))
         assert np.argmin(errors) != np.argmax(logits), "the likeliest code would do as well: choose another seed"
 
 
@@ -68,7 +68,7 @@ def test_the_finer_levels_follow_from_the_drawn_ones(levels, averaged):
         first = vocabulary.codec_offset(level, config)
         for frame in range(len(codes)):
             own = jnp.asarray(scores[frame, level, first : first + config.codebook_size])
-            expected = averaging.nearest_to_mean(own, held, level - config.drawn_levels)
+            expected = averaging.nearest_to_mean(own, held.at(level - config.drawn_levels))
             assert codes[frame, level] == int(expected), (frame, level)
 
 

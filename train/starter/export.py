@@ -19,8 +19,8 @@ from magenta_rt_py.train.runs.provenance import machine_state, source_state
 from magenta_rt_py.train.starter.recipe import StarterRecipe
 from magenta_rt_py.train.starter.record import amounts, losses, minutes_by_stage
 
-DEFAULTS = {"temperature": 0.65, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
-"""Knobs the starter plays best with (docs/benchmarks.md, steering)."""
+DEFAULTS = {"temperature": 0.9, "top_k": 0, "guidance_weight": 0.5, "bpm": 125.0}
+"""Knobs the starter plays best with (docs/benchmarks.md, steering and beat)."""
 
 LICENCES = {
     "weights": "Apache-2.0",
