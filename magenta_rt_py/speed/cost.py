@@ -6,7 +6,8 @@ sampling, and what is read a row at a time (embeddings).
 
     encoder, cross     once a request
     temporal           once a frame
-    depth, heads       once a level
+    depth, heads       once a level: a drawn one with all guidance rows, an averaged one with the condition's alone
+    averaging          once an averaged level
 """
 
 from __future__ import annotations
@@ -46,23 +47,33 @@ class Cost(NamedTuple):
         return self._replace(moved=self.moved * count, multiply_adds=self.multiply_adds * count)
 
 
-def lm_costs(config: LMConfig, frames: int, *, rows: int = GUIDANCE_ROWS, streams: int = 1) -> dict[str, Cost]:
-    """Costs of the language model's parts in one request.
+def lm_costs(
+    config: LMConfig, frames: int, *, rows: int = GUIDANCE_ROWS, streams: int = 1, code_dim: int = 0
+) -> dict[str, Cost]:
+    """Costs of the language model's parts in one request; "averaging" is among them if levels are averaged.
 
     Args:
       config: of a plain (materialized) model.
       frames: that the request makes.
       rows: variants that guidance compares, 1 to 3.
       streams: in one batch.
+      code_dim: features of the codec's code vectors, for a model that averages levels.
+    Raises:
+      ValueError: levels are averaged, and code_dim is missing.
     """
-    one_row = {
-        "encoder": _encoder(config),
-        "cross": _cross(config),
-        "temporal": _temporal(config, frames),
-        "depth": _depth(config, frames),
-        "heads": _heads(config, frames),
+    if config.averaged_levels and code_dim < 1:
+        raise ValueError(f"got code_dim {code_dim}, but {config.averaged_levels} levels are averaged: give the codec's")
+    at_all_levels = config.drawn_levels * rows + config.averaged_levels
+    costs = {
+        "encoder": _encoder(config).times(rows),
+        "cross": _cross(config).times(rows),
+        "temporal": _temporal(config, frames).times(rows),
+        "depth": _depth(config, frames, at_all_levels),
+        "heads": _heads(config, frames, at_all_levels),
     }
-    return {name: cost.times(rows * streams) for name, cost in one_row.items()}
+    if config.averaged_levels:
+        costs["averaging"] = _averaging(config, frames, code_dim)
+    return {name: cost.times(streams) for name, cost in costs.items()}
 
 
 def refinement_cost(config: RefinementConfig, frames: int, *, streams: int = 1) -> Cost:
@@ -116,17 +127,24 @@ def _temporal(config: LMConfig, frames: int) -> Cost:
     return Cost(weights, frames, frames * layers * 2 * keys * inner, frames * each_frame + once)
 
 
-def _depth(config: LMConfig, frames: int) -> Cost:
+def _depth(config: LMConfig, frames: int, rows: int) -> Cost:
+    """`rows`: of all levels of a frame together."""
     projection, mlp, inner = _attention(config)
     layers, levels = config.depth_layers, config.num_levels
     weights = layers * (4 * projection + mlp + 2 * config.dim) + config.dim + config.num_heads * config.depth_buckets
-    steps = frames * levels
     keys = 2 * levels * inner * layers
-    return Cost(weights, steps, steps * keys, steps * (layers * (4 * projection + mlp) + keys))
+    return Cost(weights, frames * levels, frames * rows * keys, frames * rows * (layers * (4 * projection + mlp) + keys))
 
 
-def _heads(config: LMConfig, frames: int) -> Cost:
+def _heads(config: LMConfig, frames: int, rows: int) -> Cost:
+    """`rows`: of all levels of a frame together."""
     columns = config.num_levels * config.codebook_size
     biases = columns if config.plain.logits_bias else 0
     # All levels' columns together are read once a frame: each level reads its own part.
-    return Cost(columns * config.dim + biases, frames, 0, frames * columns * config.dim)
+    return Cost(columns * config.dim + biases, frames, 0, frames * rows * config.codebook_size * config.dim)
+
+
+def _averaging(config: LMConfig, frames: int, code_dim: int) -> Cost:
+    codes = config.averaged_levels * config.codebook_size
+    # A level's vectors are read for the mean, and again for the distances to it.
+    return Cost(codes * (code_dim + 1), 2 * frames, 0, 2 * frames * codes * code_dim)

@@ -21,6 +21,8 @@ from magenta_rt_py.speed.subject import Subject
 REPEATS = 5
 """Tries of each measurement; the best counts."""
 BYTES = {"float32": 4, "bfloat16": 2}
+FLOAT32_PARTS = ("averaging", "refinement", "codec")
+"""Whatever the type of the language model is."""
 STREAMED_MEGABYTES = {"cpu": 256, "gpu": 2_048, "tpu": 1_024}
 """Read to measure the bandwidth: several times what any cache holds."""
 MATRIX_SIDE = {"cpu": 2_048, "gpu": 8_192, "tpu": 8_192}
@@ -62,7 +64,8 @@ class Bound(NamedTuple):
 def request_costs(subject: Subject, frames: int, *, streams: int = 1) -> dict[str, Cost]:
     """Costs of all parts of one request."""
     models = subject.models
-    costs = lm_costs(models.lm_config, frames, streams=streams)
+    code_dim = 0 if models.averaged is None else models.averaged.vectors.shape[-1]
+    costs = lm_costs(models.lm_config, frames, streams=streams, code_dim=code_dim)
     if models.refinement_config is not None:
         costs["refinement"] = refinement_cost(models.refinement_config, frames, streams=streams)
     costs["codec"] = decoder_cost(models.codec.config, frames, streams=streams)
@@ -74,11 +77,11 @@ def bounds(costs: Mapping[str, Cost], rates: Rates, dtype: str) -> dict[str, Bou
 
     Args:
       costs: by part, from `request_costs`.
-      dtype: of the language model; refinement and codec are float32.
+      dtype: of the language model; FLOAT32_PARTS are not of it.
     """
     found = {}
     for part, cost in costs.items():
-        is_exact = part in ("codec", "refinement")
+        is_exact = part in FLOAT32_PARTS
         size = BYTES["float32" if is_exact else dtype]
         rate = rates.exact_multiply_adds_per_second if is_exact else rates.multiply_adds_per_second
         found[part] = Bound(
@@ -94,7 +97,7 @@ def describe(costs: Mapping[str, Cost], rates: Rates, dtype: str, frames: int) -
     found = bounds(costs, rates, dtype)
     parts = {}
     for part, cost in costs.items():
-        size = BYTES["float32" if part in ("codec", "refinement") else dtype]
+        size = BYTES["float32" if part in FLOAT32_PARTS else dtype]
         bound = found[part]
         parts[part] = {
             "weights": cost.weights,

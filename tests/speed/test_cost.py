@@ -11,7 +11,8 @@ from magenta_rt_py.codec import config as codec_config
 from magenta_rt_py.codec import network, spectrostream_config, spectrostream_network
 from magenta_rt_py.generators.tiny_released import tiny_released_lm
 from magenta_rt_py.lm import config as lm_config
-from magenta_rt_py.lm import refinement
+from magenta_rt_py.lm import decode, refinement
+from magenta_rt_py.lm.averaging import AveragedLevels, nearest_to_mean
 from magenta_rt_py.lm.clock import NUM_FEATURES
 from magenta_rt_py.lm.model import LanguageModel, parameter_shapes
 from magenta_rt_py.lm.refinement import RefinementConfig, RefinementModel
@@ -19,6 +20,8 @@ from magenta_rt_py.speed import codec_cost
 from magenta_rt_py.speed.cost import Cost, lm_costs, refinement_cost
 
 FRAMES = 5
+CODE_DIM = 48
+"""Features of a code vector of a codec."""
 MOST = 1.6
 """JAX counts norms, activations, softmax and masks too; in models this narrow they are up to this much of the whole."""
 
@@ -133,7 +136,7 @@ def test_a_part_is_counted_as_jax_counts_it(config, params, part):
     measure = {"encoder": encoder_of, "cross": cross_of, "temporal": temporal_of, "depth": depth_of}[part]
     steps = {"temporal": FRAMES, "depth": FRAMES * config.num_levels}.get(part, 1)
     found, used = measure(config, params)
-    cost = lm_costs(config, FRAMES, rows=1)[part]
+    cost = lm_costs(config, FRAMES, rows=1, code_dim=CODE_DIM)[part]
     assert cost.passes == steps
     assert cost.weights == used
     assert 1.0 <= found / (cost.multiply_adds / steps) < MOST
@@ -147,26 +150,68 @@ def test_heads_are_counted_as_jax_counts_them(config, params):
         return [model.apply({"params": params}, hidden, level, method="level_logits") for level in range(config.num_levels)]
 
     found, _ = compiled(run, params, hidden)
-    cost = lm_costs(config, FRAMES, rows=1)["heads"]
+    cost = lm_costs(config, FRAMES, rows=1, code_dim=CODE_DIM)["heads"]
     assert 1.0 <= found / (cost.multiply_adds / FRAMES) < MOST
     assert cost.weights == config.num_levels * config.codebook_size * (config.dim + config.logits_bias)
+
+
+@pytest.mark.parametrize("averaged_levels", [0, 1, 3])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_averaged_levels_are_counted_as_jax_counts_them(averaged_levels, rows):
+    """All levels of a frame as generation makes them: the guidance rows end with the last drawn level."""
+    config = dataclasses.replace(starter_like(), averaged_levels=averaged_levels)
+    vectors = struct(averaged_levels, config.codebook_size, CODE_DIM)
+    averaged = AveragedLevels(vectors, struct(averaged_levels, config.codebook_size))
+
+    def run(params, summary, bias, averaged):
+        def score(hidden, level):
+            return LanguageModel(config).apply({"params": params}, hidden, level, method="level_logits")
+
+        def draw(carry, hidden, level, frame):
+            return carry, score(hidden, level).sum(0).argmax().astype(jnp.int32)
+
+        def average(carry, hidden, level, frame):
+            return carry, nearest_to_mean(score(hidden, level)[0], averaged.at(level - config.drawn_levels))
+
+        ways = ((config.drawn_levels, draw), (averaged_levels, average))
+        return decode._spell(params, config, summary, bias, jnp.int32(0), ways, jnp.zeros(()))[1]
+
+    params = shapes_of(parameter_shapes(config))
+    bias = struct(config.num_heads, config.num_levels, config.num_levels)
+    found, _ = compiled(run, params, struct(rows, 1, config.dim), bias, averaged)
+    costs = lm_costs(config, 1, rows=rows, code_dim=CODE_DIM)
+    counted = sum(cost.multiply_adds for part, cost in costs.items() if part in ("depth", "heads", "averaging"))
+    assert 1.0 <= found / counted < 1.35
+    assert ("averaging" in costs) == bool(averaged_levels)
+    if averaged_levels:
+        assert costs["averaging"].weights == numbers(averaged) and costs["averaging"].passes == 2
+
+
+def test_the_code_vectors_must_be_known_where_levels_are_averaged():
+    with pytest.raises(ValueError, match="got code_dim 0, but 3 levels are averaged"):
+        lm_costs(starter_like(), FRAMES)
 
 
 @pytest.mark.parametrize("size", [lm_config.base, lm_config.large, starter_like, released_like])
 def test_every_weight_but_the_tables_belongs_to_one_part(size):
     config = size()
-    counted = sum(cost.weights for cost in lm_costs(config, FRAMES).values())
+    costs = lm_costs(config, FRAMES, code_dim=CODE_DIM)
+    counted = sum(cost.weights for part, cost in costs.items() if part != "averaging")  # which are the codec's
     tables = {"token_embedder/embedding", "decoder/logits_dense/kernel", "decoder/logits_dense/bias"}
     shapes = parameter_shapes(config)
     assert tables & set(shapes)
     stacks = sum(math.prod(shape) for path, shape in shapes.items() if path not in tables)
-    assert counted == stacks + lm_costs(config, FRAMES)["heads"].weights
+    assert counted == stacks + costs["heads"].weights
 
 
-def test_rows_and_streams_share_the_weights_and_nothing_else():
-    one, more = (lm_costs(released_like(), FRAMES, rows=rows, streams=streams) for rows, streams in ((1, 1), (3, 4)))
+def test_rows_and_streams_share_the_weights_and_nothing_else(config):
+    kinds = ((1, 1), (3, 4))
+    one, more = (lm_costs(config, FRAMES, rows=rows, streams=streams, code_dim=CODE_DIM) for rows, streams in kinds)
+    at_levels = (3 * config.drawn_levels + config.averaged_levels) / config.num_levels
+    rows = {"depth": at_levels, "heads": at_levels, "averaging": 1}
     for part, cost in one.items():
-        assert more[part] == Cost(cost.weights, cost.passes, 12 * cost.moved, 12 * cost.multiply_adds)
+        times = 4 * rows.get(part, 3)
+        assert more[part] == Cost(cost.weights, cost.passes, times * cost.moved, times * cost.multiply_adds)
 
 
 def test_bytes():

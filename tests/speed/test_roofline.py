@@ -5,6 +5,7 @@ import pytest
 from magenta_rt_py.speed import roofline
 from magenta_rt_py.speed.cost import Cost
 from magenta_rt_py.speed.roofline import Bound, Rates
+from magenta_rt_py.speed.subject import build
 
 RATES = Rates(bytes_per_second=1e9, multiply_adds_per_second=1e9, exact_multiply_adds_per_second=1e8)
 
@@ -26,6 +27,20 @@ def test_a_part_is_bounded_by_memory_or_by_compute():
     assert (whole["parts"]["temporal"]["limit"], whole["parts"]["codec"]["limit"]) == ("memory", "compute")
     assert whole["parts"]["temporal"]["megabytes_a_frame"] == pytest.approx(4.08)
     assert whole["parts"]["temporal"]["bound_milliseconds_a_frame"] == pytest.approx(4.08)
+
+
+@pytest.mark.parametrize("part", roofline.FLOAT32_PARTS)
+def test_what_is_float32_in_any_model(part):
+    costs = {part: Cost(weights=1_000_000, passes=1, moved=0, multiply_adds=50_000_000)}
+    assert roofline.bounds(costs, RATES, "bfloat16")[part] == pytest.approx(Bound(0.004, 0.004, 0.5))
+    assert roofline.describe(costs, RATES, "bfloat16", 1)["parts"][part]["megabytes_a_frame"] == pytest.approx(4.0)
+
+
+def test_the_vectors_of_averaged_levels_are_those_of_the_codec(tiny_bundle):
+    subject = build("starter", bundle=tiny_bundle)
+    config, vectors = subject.models.lm_config, subject.models.codec.code_vectors
+    cost = roofline.request_costs(subject, 2, streams=3)["averaging"]
+    assert cost.multiply_adds == 3 * 2 * 2 * config.averaged_levels * config.codebook_size * vectors.shape[-1]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
