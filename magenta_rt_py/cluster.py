@@ -12,16 +12,19 @@ __all__ = ["joined", "reason_of"]
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Shared memory of a cluster on this machine: what goes to its workers are names and settings, never sound."""
+BACKGROUND = 15
+"""Niceness of work that can wait, which is Ray's own choice for all its workers."""
 
 
 @contextlib.contextmanager
-def joined(purpose: str, *, address: str | None = None, cores: int) -> Iterator[None]:
+def joined(purpose: str, *, address: str | None = None, cores: int, niceness: int = BACKGROUND) -> Iterator[None]:
     """Within it, Ray can be used. A cluster that this process has joined already is left as it is.
 
     Args:
       purpose: what needs it, as a noun, for the error.
       address: of a running cluster, or "auto"; None starts one on this machine, without its dashboard, and ends it.
       cores: that a cluster on this machine counts, whatever the machine has.
+      niceness: of its workers beyond this process's, on this machine; 0 for what must keep time.
     Raises:
       MissingExtraError: Ray is not installed.
     """
@@ -38,15 +41,30 @@ def joined(purpose: str, *, address: str | None = None, cores: int) -> Iterator[
         ray.init(address=address, **quiet)
     else:
         local = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        try:
-            ray.init(**quiet, **local)
-        except Exception:  # Ray gives its own helpers 15 s, which a cold and busy machine may spend on reading their files
-            ray.shutdown()
-            ray.init(**quiet, **local)
+        local["_system_config"] = {"worker_niceness": niceness}
+        with _compiling_once():
+            try:
+                ray.init(**quiet, **local)
+            except Exception:  # Ray gives its own helpers 15 s, which a cold and busy machine may spend on compiling them
+                ray.shutdown()
+                ray.init(**quiet, **local)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _compiling_once() -> Iterator[None]:
+    """Processes that are started within it keep what Python compiles, whatever the environment says: Ray starts a dozen,
+    each reads thousands of files, and some have 15 s for it."""
+    name = "PYTHONDONTWRITEBYTECODE"
+    said = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if said is not None:
+            os.environ[name] = said
 
 
 def reason_of(error: Exception) -> str:

@@ -190,14 +190,14 @@ def running(config: ReplicasConfig) -> Iterator[None]:
     Raises:
       MrtError: they do not start.
     """
-    with cluster.joined("several replicas", address=config.cluster, cores=config.count + 1):
+    with cluster.joined("several replicas", address=config.cluster, cores=config.count + 1, niceness=0):
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         files = [None if file is None else str(file) for file in config.certificate or (None, None)]
         options = HTTPOptions(host=config.host, port=config.port, ssl_certfile=files[0], ssl_keyfile=files[1])
         try:
             serve.start(proxy_location="HeadOnly", http_options=options, logging_config=_logging())
             serve.run(_application(config), name=APPLICATION, logging_config=_logging())
-        except (RayError, RayServeException, RuntimeError) as error:
+        except (RayError, RayServeException, RuntimeError, TimeoutError) as error:
             raise MrtError(f"the replicas do not start: {_problem() or cluster.reason_of(error)}") from error
         try:
             yield

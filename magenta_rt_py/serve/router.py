@@ -17,12 +17,16 @@ from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, R
 
 __all__ = ["MostRoom", "share_taken"]
 
-COMING_SECONDS = 3.0
+COMING_SECONDS = 10.0
 """Who was sent to a replica counts as taking a seat there for so long, whether it has sat down or not."""
+ANSWER_SECONDS = 3.0
+"""A replica may take so long to say that it is there; Ray's 0.1 s would send people past one that is only busy."""
 
 
 class MostRoom(RequestRouter):
     """A `ray.serve.request_router.RequestRouter`; replicas' `record_routing_stats` are `most`, `seated` and `waiting`."""
+
+    queue_len_response_deadline_s = ANSWER_SECONDS
 
     def initialize_state(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]: no settings
         """See RequestRouter."""

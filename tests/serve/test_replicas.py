@@ -102,6 +102,11 @@ def test_a_page_is_sent_to_its_replica(port):
     assert health["most"] == MOST
 
 
+def test_a_replica_is_served_like_a_server_alone(port):
+    page = httpx.get(f"http://127.0.0.1:{port}/", timeout=ASK_SECONDS).headers["location"]
+    assert psutil.Process(process_at(page)).nice() == psutil.Process().nice()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers", "code"),
     [

@@ -4,6 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from ray.serve.request_router import RequestRouter
 
 from magenta_rt_py.serve import router
 from magenta_rt_py.serve.router import MostRoom, share_taken
@@ -64,6 +65,10 @@ def test_who_names_a_replica_goes_there_however_full_it_is(chooser):
 def test_who_names_one_that_is_gone_goes_where_there_is_room(chooser):
     pair = [replica("a", most=4, seated=2, waiting=0), replica("b", most=4, seated=1, waiting=0)]
     assert choose(chooser, pair, "gone")[0] == "b"
+
+
+def test_one_that_is_only_busy_is_not_passed_over():
+    assert RequestRouter.queue_len_response_deadline_s < router.ANSWER_SECONDS == MostRoom.queue_len_response_deadline_s
 
 
 def test_who_has_said_nothing_yet_is_empty_and_small(chooser):
