@@ -57,11 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=10.0, help="default 10")
-    parser.add_argument("--clients", type=int, default=24, help="default 24")
-    parser.add_argument("--cost", type=float, default=0.002, help="seconds the model takes for a frame (default 0.002)")
-    parser.add_argument("--lead", type=float, default=1.5, help="seconds a client asks for (default 1.5)")
-    parser.add_argument("--seed", type=int, default=0, help="of what the clients do (default 0)")
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
+    add_options(parser)
     parser.add_argument("--as-clients", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if not (arguments.minutes > 0.0 and arguments.clients >= 1 and arguments.cost >= 0.0):
@@ -69,11 +65,24 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.as_clients:
         print(json.dumps(asyncio.run(play_all(json.loads(arguments.as_clients)))))
         return 0
-    report = measure(arguments)
+    return tell(measure(arguments), arguments.out)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What every program has whose clients these are."""
+    parser.add_argument("--clients", type=int, default=24, help="default 24")
+    parser.add_argument("--cost", type=float, default=0.002, help="seconds the model takes for a frame (default 0.002)")
+    parser.add_argument("--lead", type=float, default=1.5, help="seconds a client asks for (default 1.5)")
+    parser.add_argument("--seed", type=int, default=0, help="of what the clients do (default 0)")
+    parser.add_argument("--out", type=Path, help="also write the JSON here")
+
+
+def tell(report: dict[str, Any], out: Path | None) -> int:
+    """Prints the report, and writes it to `out`; the program's exit status."""
     text = json.dumps(report, indent=2, allow_nan=False)
     print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
     return 0 if report["is_good"] else 1
 
 

@@ -42,20 +42,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--replicas", type=int, default=2, help="default 2")
     parser.add_argument("--cluster", help="address of a Ray cluster, or auto (default: this machine)")
     parser.add_argument("--minutes", type=float, default=5.0, help="default 5")
-    parser.add_argument("--clients", type=int, default=24, help="default 24")
-    parser.add_argument("--cost", type=float, default=0.002, help="seconds the model takes for a frame (default 0.002)")
-    parser.add_argument("--lead", type=float, default=1.5, help="seconds a client asks for (default 1.5)")
-    parser.add_argument("--seed", type=int, default=0, help="of what the clients do (default 0)")
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
+    many_listeners.add_options(parser)
     arguments = parser.parse_args(argv)
     if not (arguments.minutes > 0.0 and arguments.clients >= 1 and arguments.replicas >= 1 and arguments.cost >= 0.0):
         parser.error("give more than 0 minutes, 1 client and 1 replica or more, and a cost of 0 or more")
-    report = measure(arguments)
-    text = json.dumps(report, indent=2, allow_nan=False)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
-    return 0 if report["is_good"] else 1
+    return many_listeners.tell(measure(arguments), arguments.out)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from magenta_rt_py.generators import codec_lm, sound_batch
 from magenta_rt_py.generators.live_batch import LiveBatch, Part
 from magenta_rt_py.generators.safety import guard
 from magenta_rt_py.generators.state import LiveState
-from magenta_rt_py.lm import decode, vocabulary
 from magenta_rt_py.speed.subject import Subject
 
 
@@ -42,19 +41,9 @@ class Batch:
         return np.stack([guard(sounds[place][1]) for place in range(width)])
 
     def _part(self, state: LiveState, clock: Float[np.ndarray, "frames features"]) -> Part:
-        config, controls = self._subject.models.lm_config, self._subject.controls
-        context = state.context_codes[None]
-        style = np.asarray(self._subject.style.codes)[None]
-        rows = [vocabulary.encoder_inputs(context, given, config) for given in (style, None)]
-        knobs = decode.Controls(
-            temperature=np.float32(controls.temperature),
-            top_k=np.int32(controls.top_k),
-            guidance_weight=np.float32(controls.guidance_weight),
-            input_guidance_weight=np.float32(0.0),
-            context_clock=state.context_clock,
-            target_clock=clock,
-        )
-        return Part(np.concatenate(rows), knobs, int(state.seed), int(state.frame_index))
+        style = np.asarray(self._subject.style.codes)
+        inputs = codec_lm.request_inputs(self._subject.models, state, style, self._subject.controls, clock)
+        return Part(*inputs, int(state.seed), int(state.frame_index))
 
     def _codes(self, coarse: np.ndarray) -> np.ndarray:
         """Codes as wide as the context, of which the model reads the coarse ones alone."""
