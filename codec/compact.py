@@ -57,7 +57,10 @@ def _encode_block(
     state, latents = network.Encoder(config).apply(
         {"params": parameters.encoder}, state, features, parameters.scaling, valid_frames, method="step"
     )
-    return state, latents, quantizer.encode(parameters.codebooks, latents)
+    codes = quantizer.encode(
+        parameters.codebooks, latents, beam=config.encode_beam, greedy_levels=config.greedy_levels
+    )
+    return state, latents, codes
 
 
 def _block_logs(

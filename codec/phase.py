@@ -75,7 +75,7 @@ def make_tables(config: CompactCodecConfig, gain: Float32[np.ndarray, "bands"] |
     Args:
       gain: natural log by which a decoded band is made louder. Spectra of smooth magnitudes and integrated phases do not
         fit together where windows overlap, and come out quieter than they were meant; jittered ones come out louder.
-        train/codec_gain.py measures by how much. None: 0.
+        train/codec_gain.py measures by how much. None: 0. The configuration's trim comes on top.
     """
     gain = np.zeros(bands.band_count(config)) if gain is None else gain
     bins = np.arange(config.bins)
@@ -93,7 +93,7 @@ def make_tables(config: CompactCodecConfig, gain: Float32[np.ndarray, "bands"] |
         time_scale=config.hop_samples * config.window_samples / (2.0 * gamma) / (2.0 * np.pi),
         frequency_scale=-gamma / (2.0 * config.hop_samples * config.window_samples) / (2.0 * np.pi),
         energy_floor=config.energy_floor,
-        band_gains=np.exp(gain).astype(np.float32),
+        band_gains=np.exp(gain + np.log(10.0) / 20.0 * config.trim_db).astype(np.float32),
     )
 
 

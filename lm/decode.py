@@ -6,8 +6,11 @@
 
 Rows are the variants that guidance compares; they share every drawn id:
     1 row   the condition alone
-    2 rows  condition, style masked
-    3 rows  condition, style masked, own context (see lm.guidance.guide_twice)
+    2 rows  condition, masked
+    3 rows  condition, masked, own context (see lm.guidance.guide_twice)
+The masked row knows neither style nor clock, so that guidance pushes towards both: with the clock in it the starter's
+beat stays vague (docs/benchmarks.md, training the starter). Without a tempo, and in models without a clock, the style is
+all that it lacks, as in the released system.
 Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
 """
 
@@ -36,6 +39,9 @@ UNROLLED_LEVELS = 4
 are the code vectors of an averaged one)."""
 NOBODY = -1
 """Codes of a stream of a batch that is not active."""
+
+MASKED_ROW = 1
+"""Place of the masked row."""
 
 Choose: TypeAlias = Callable[[Array, Array, int | Array, Array], tuple[Array, Array]]
 """(carry, hidden, level, frame) -> (carry, token): how the next id is picked."""
@@ -285,14 +291,13 @@ def _run(
     prepared = _prepare(params, config, encoder_tokens, controls, frames)
     state = _apply(params, config, "init_temporal_state", rows, frames)
     first = _apply(params, config, "first_input", encoder_tokens)
-    clock_rows = jnp.broadcast_to(controls.target_clock, (rows, *controls.target_clock.shape))
+    clock_rows = _clock_of_rows(controls.target_clock, rows)
     added = _apply(params, config, "added_inputs", encoder_tokens, clock_rows)
     added = jnp.broadcast_to(added, (rows, frames, config.dim))
 
     def body(scanned, frame):
         state, frame_input, carry = scanned
-        clock_row = jax.lax.dynamic_slice_in_dim(controls.target_clock, frame, 1)
-        clock_row = jnp.broadcast_to(clock_row, (rows, *clock_row.shape))
+        clock_row = jax.lax.dynamic_slice_in_dim(clock_rows, frame, 1, axis=1)
         bias = jax.lax.dynamic_slice_in_dim(prepared.temporal_bias, frame, 1, axis=1)
         x = frame_input + jax.lax.dynamic_slice_in_dim(added, frame, 1, axis=1)
         state, summary = _apply(params, config, "temporal_step", state, x, frame, bias, prepared.cross, clock_row)
@@ -309,10 +314,15 @@ def _prepare(
     params: Params, config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], controls: Controls, frames: int
 ) -> Prepared:
     rows = encoder_tokens.shape[0]
-    clock_rows = jnp.broadcast_to(controls.context_clock, (rows, *controls.context_clock.shape))
-    encoded = _apply(params, config, "encode", encoder_tokens, clock_rows)
+    encoded = _apply(params, config, "encode", encoder_tokens, _clock_of_rows(controls.context_clock, rows))
     temporal_bias, depth_bias = _apply(params, config, "biases", frames)
     return Prepared(_apply(params, config, "cross", encoded), temporal_bias, depth_bias)
+
+
+def _clock_of_rows(clock_rows: Float[Array, "frames features"], rows: int) -> Float[Array, "rows frames features"]:
+    """The clock for every row; unset for the masked one."""
+    is_masked = np.arange(rows) == MASKED_ROW
+    return jnp.where(is_masked[:, None, None], 0.0, clock_rows)
 
 
 def _spell(

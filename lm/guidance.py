@@ -29,7 +29,7 @@ def guide_twice(
 
     Args:
       conditioned: logits with the mixed context and the style.
-      masked_style: the mixed context, the style masked.
+      masked_style: the mixed context, the style (and the clock, if there is one) masked.
       own_context: the model's own context without the player's input, the style given.
       style_weight, input_weight: 0 switches that guidance off.
     Source: ours; the two guidances of Live Music Models (section 3.1 and appendix E) made to act independently.

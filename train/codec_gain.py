@@ -10,6 +10,7 @@ Source: our own.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import jax.numpy as jnp
@@ -36,13 +37,14 @@ def measured_gain(
     seed: int = 0,
     log: Callable[[str], None] = print,
 ) -> dict[str, np.ndarray]:
-    """The tensors of a trained codec with the gain of its bands measured anew.
+    """The tensors of a trained codec with the gain of its bands measured anew, as if there were no trim.
 
     Args:
       tensors: as CompactCodec.from_tensors takes them.
       features: pieces as train_codec takes them; crops of them are decoded (a quarter of a minute of one core).
       log: called with one line a round.
     """
+    config = dataclasses.replace(config, trim_db=0.0)
     frames = min(_MOST_FRAMES, max(len(piece) for piece in features))
     stored = sample_batch(features, np.random.default_rng((seed, _CROPS)), batch=_CROPS, frames=frames)
     energies = np.asarray(bands.energies_of_stored(jnp.asarray(stored)))

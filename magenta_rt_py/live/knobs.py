@@ -184,7 +184,7 @@ def _table() -> Mapping[str, Knob]:
         *(knob for number in range(1, PROMPT_SLOTS + 1) for knob in _prompt(number)),
         _number("temperature", 0.0, 4.0, 1.1, "", "0 plays the likeliest, above 1 is wilder"),
         _whole("top_k", 0.0, 1024.0, 0, "codes", "codes that may be drawn at each level; 0: all"),
-        _number("guidance", 0.0, 20.0, 0.5, "", "how strongly the prompts pull; 0: off"),
+        _number("guidance", 0.0, 20.0, 0.5, "", "how strongly prompts and tempo pull; 0: off"),
         _number("input_guidance", 0.0, 20.0, 0.0, "", "how strongly the performer pulls; 0: off"),
         _number("adapter_strength", 0.0, 2.0, 1.0, "", "strength of a finetune's adapters; 0: its base, 1: as trained"),
         _whole("seed", 0.0, float(HIGHEST_SEED), 0, "", "another seed, other music"),

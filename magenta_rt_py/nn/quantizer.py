@@ -36,19 +36,58 @@ def _nearest(codebook: Float[Array, "codebook_size dim"], residual: Float[Array,
 
 
 def encode(
-    codebooks: Float[Array, "levels codebook_size dim"], latents: Float[Array, "*batch dim"]
+    codebooks: Float[Array, "levels codebook_size dim"],
+    latents: Float[Array, "*batch dim"],
+    *,
+    beam: int = 1,
+    greedy_levels: int = 0,
 ) -> Int[Array, "*batch levels"]:
-    """Codes of every level by greedy nearest neighbour, coarsest level first.
+    """Codes of every level, coarsest level first.
 
-    Source: SoundStream (Zeghidour et al. 2021) section III-C; nothing changed.
+    Args:
+      beam: series of codes that go on from level to level; of those the one that ends nearest to the latents is taken. 1
+        is greedy: every level takes the nearest vector to what the levels before it left over.
+      greedy_levels: leading levels that are greedy whatever the beam, so that their codes do not depend on the others.
+    Source: SoundStream (Zeghidour et al. 2021) section III-C, where all levels are greedy; the beam after Additive
+      Quantization (Babenko and Lempitsky 2014) section 3.
     """
 
     def level(residual: Array, codebook: Array) -> tuple[Array, Array]:
         codes = _nearest(codebook, residual)
         return residual - codebook[codes], codes
 
-    _, codes = jax.lax.scan(level, latents, codebooks)
-    return jnp.moveaxis(codes, 0, -1)
+    greedy = codebooks.shape[0] if beam == 1 else greedy_levels
+    residual, codes = jax.lax.scan(level, latents, codebooks[:greedy])
+    codes = jnp.moveaxis(codes, 0, -1)
+    if greedy == codebooks.shape[0]:
+        return codes
+    return jnp.concatenate([codes, _beam_search(codebooks[greedy:], residual, beam)], axis=-1)
+
+
+def _beam_search(
+    codebooks: Float[Array, "levels codebook_size dim"], latents: Float[Array, "*batch dim"], beam: int
+) -> Int[Array, "*batch levels"]:
+    """The codes of the best of `beam` series; a series is the residual it leaves and the codes so far."""
+    levels, size, dim = codebooks.shape
+    batch = latents.shape[:-1]
+    residuals = jnp.broadcast_to(latents[..., None, :], (*batch, beam, dim))
+    codes = jnp.zeros((*batch, beam, levels), jnp.int32)
+    # All series start alike: the first level may go on from one of them only, and those that it cannot fill stay out.
+    unreachable = jnp.broadcast_to(jnp.where(jnp.arange(beam) == 0, 0.0, jnp.inf), (*batch, beam))
+
+    def level(scanned: tuple[Array, Array, Array], index: Array) -> tuple[tuple[Array, Array, Array], None]:
+        residuals, codes, unreachable = scanned
+        codebook = codebooks[index]
+        lengths = (residuals**2).sum(-1) + unreachable
+        errors = lengths[..., None] + (codebook**2).sum(-1) - 2.0 * residuals @ codebook.T
+        nearness, best = jax.lax.top_k(-errors.reshape(*batch, beam * size), beam)
+        series, code = best // size, best % size
+        residuals = jnp.take_along_axis(residuals, series[..., None], axis=-2) - codebook[code]
+        codes = jnp.take_along_axis(codes, series[..., None], axis=-2).at[..., index].set(code)
+        return (residuals, codes, jnp.where(nearness == -jnp.inf, jnp.inf, 0.0)), None
+
+    (_, codes, _), _ = jax.lax.scan(level, (residuals, codes, unreachable), jnp.arange(levels))
+    return codes[..., 0, :]  # top_k has the least error first
 
 
 def decode(

@@ -144,7 +144,7 @@ def test_tensors_of_another_config_are_refused(config, tensors):
 
 def test_nets_give_a_frame_the_same_bits_wherever_it_stands_in_a_block():
     """What makes streamed equal to whole at the starter's size too: no row takes another way through the products."""
-    config = dataclasses.replace(codec_config.starter(), encoder_blocks=1, decoder_blocks=1, num_levels=2)
+    config = dataclasses.replace(codec_config.starter(), encoder_blocks=1, decoder_blocks=1, num_levels=5)
     codec = CompactCodec.from_tensors(config, random_codec_tensors(config))
     codes = np.random.default_rng(0).integers(0, 1024, (1, 24, 2))
     whole = codec.decode(codes)

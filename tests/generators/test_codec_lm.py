@@ -7,6 +7,7 @@ import pytest
 from magenta_rt_py.generators import codec_lm
 from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.state import FRAME_SAMPLES, MISSING, filled_frames
+from magenta_rt_py.lm import clock
 
 CONTROLS = Controls(temperature=1.0, top_k=40, guidance_weight=1.5, bpm=120.0)
 STYLE = np.arange(6, dtype=np.int32) * 100
@@ -176,12 +177,15 @@ def test_style_controls_and_context_are_all_heard(models, warm_state):
 
 
 def test_without_guidance_a_masked_style_is_the_unstyled_model(models, warm_state):
-    """w times nothing: with the style masked, both rows are the same and guidance cannot matter."""
-    codes = [
-        run(models, warm_state, [10], style=None, controls=CONTROLS.replace(guidance_weight=weight))[1][0].codes
-        for weight in (0.0, 5.0)
-    ]
-    np.testing.assert_array_equal(codes[0], codes[1])
+    """w times nothing: with neither style nor tempo both rows are the same and guidance cannot matter."""
+    untimed = warm_state._replace(context_clock=clock.unset_clock(250))
+
+    def codes(weight, bpm):
+        controls = Controls(temperature=1.0, top_k=40, guidance_weight=weight, bpm=bpm)
+        return run(models, untimed, [10], style=None, controls=controls)[1][0].codes
+
+    np.testing.assert_array_equal(codes(0.0, None), codes(5.0, None))
+    assert (codes(0.0, 120.0) != codes(5.0, 120.0)).any()
 
 
 def test_init_state_refuses(models):

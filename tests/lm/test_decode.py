@@ -125,6 +125,20 @@ def test_the_clock_is_heard(player):
     assert (play(player, clocks=clocks, temperature=0.0) != play(player, temperature=0.0)).any()
 
 
+def test_guidance_pushes_towards_the_clock(player):
+    """The same style in both rows: with a clock they differ still, without one guidance has nothing to compare."""
+    config, params, tokens = player
+    twice = config, params, jnp.stack([tokens[0], tokens[0]])
+    rows = clock.clock_features(np.arange(config.context_frames + 5.0), 1200.0)
+    clocks = rows[: config.context_frames], rows[config.context_frames :]
+    assert (play(twice, clocks=clocks, guidance_weight=5.0) != play(twice, clocks=clocks, guidance_weight=0.0)).any()
+    np.testing.assert_array_equal(play(twice, guidance_weight=5.0), play(twice, guidance_weight=0.0))
+    # The performer's row keeps the clock: only the masked one is without.
+    thrice = config, params, jnp.stack([tokens[0]] * 3)
+    only_input = play(thrice, rows=3, clocks=clocks, guidance_weight=0.0, input_guidance_weight=5.0)
+    np.testing.assert_array_equal(only_input, play(twice, clocks=clocks, guidance_weight=0.0))
+
+
 def test_no_control_costs_a_compilation(player):
     play(player)
     before = decode.compiled_programs()

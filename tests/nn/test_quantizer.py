@@ -32,6 +32,27 @@ def test_codes_are_greedy_nearest_neighbours(codebooks, latents):
         residual -= books[level][codes[:, level]]
 
 
+def test_a_beam_of_all_series_finds_the_nearest_sum(latents):
+    random = np.random.default_rng(3)
+    books = jnp.asarray(random.standard_normal((3, 5, 6)).astype(np.float32))
+    some = latents[:40]
+    series = np.stack(np.meshgrid(*[np.arange(5)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    sums = np.asarray(books)[np.arange(3), series].sum(1)
+    nearest = series[((np.asarray(some)[:, None] - sums) ** 2).sum(-1).argmin(1)]
+    found = np.asarray(quantizer.encode(books, some, beam=25))
+    np.testing.assert_array_equal(found, nearest)
+    assert (np.asarray(encode(books, some)) != nearest).any(), "greedy would do as well: choose another seed"
+
+
+def test_a_beam_leaves_the_greedy_levels_alone_and_lowers_the_error(codebooks, latents):
+    greedy, kept = encode(codebooks, latents), quantizer.encode(codebooks, latents, beam=4, greedy_levels=2)
+    np.testing.assert_array_equal(kept[:, :2], greedy[:, :2])
+    free = quantizer.encode(codebooks, latents, beam=4)
+    assert (free[:, :2] != greedy[:, :2]).any()
+    errors = [float(((decode(codebooks, codes) - latents) ** 2).mean()) for codes in (free, kept, greedy)]
+    assert errors == sorted(errors) and len(set(errors)) == 3
+
+
 def test_decoding_some_levels_is_the_sum_of_their_vectors(codebooks, latents):
     codes = encode(codebooks, latents)
     for levels in range(1, 5):

@@ -65,3 +65,16 @@ def test_codecs_from_before_the_gain_have_none(start):
     older = {name: value for name, value in start.items() if name != network.GAIN}
     codec = CompactCodec.from_tensors(CONFIG, older)
     np.testing.assert_array_equal(codec.to_tensors()[network.GAIN], np.zeros(bands.band_count(CONFIG)))
+
+
+def test_the_trim_comes_on_top(features, start, measured):
+    """It changes what is heard by as much as it says, and nothing of what is measured."""
+    trimmed = dataclasses.replace(CONFIG, trim_db=-6.0)
+    again = measured_gain(trimmed, start, features, log=lambda line: None)
+    np.testing.assert_array_equal(again[network.GAIN], measured[0][network.GAIN])
+    sound = make_sound(9)
+    levels = []
+    for config in (CONFIG, trimmed):
+        codec = CompactCodec.from_tensors(config, again)
+        levels.append(20 * np.log10(np.std(codec.decode(codec.encode(sound[None])))))
+    assert levels[1] - levels[0] == pytest.approx(-6.0, abs=0.05)
