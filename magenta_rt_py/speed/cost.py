@@ -19,7 +19,7 @@ from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.refinement import RefinementConfig
 
 GUIDANCE_ROWS = 2
-"""Rows of a request with style guidance: the style, and the style masked."""
+"""Rows of a request with guidance: the condition, and the masked one."""
 
 
 class Cost(NamedTuple):
