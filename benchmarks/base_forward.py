@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import sys
 import time
 
@@ -22,6 +21,7 @@ from magenta_rt_py import lm
 from magenta_rt_py.lm.config import LMConfig, base, large
 from magenta_rt_py.lm.model import parameter_shapes
 from magenta_rt_py.lm.vocabulary import codes_to_tokens, encoder_inputs
+from magenta_rt_py.speed.machine import peak_memory_megabytes
 
 SIZES = {"base": base, "large": large}
 
@@ -34,7 +34,7 @@ def main() -> None:
     report: dict[str, object] = {"dim": config.dim, "backend": jax.default_backend()}
     started = time.perf_counter()
     params = lm.load(random_tensors(config), config)
-    report |= {"load_seconds": time.perf_counter() - started, "peak_gb_after_load": peak_gb()}
+    report |= {"load_seconds": time.perf_counter() - started, "peak_gb_after_load": peak_gigabytes()}
     report["parameters"] = sum(math.prod(shape) for shape in parameter_shapes(config).values())
     encoder_tokens, targets = random_tokens(config)
     forward = jax.jit(lambda params, inputs, outputs: lm.logits(params, inputs, outputs, config))
@@ -42,7 +42,7 @@ def main() -> None:
         started = time.perf_counter()
         logits = forward(params, encoder_tokens, targets).block_until_ready()
         report[name] = time.perf_counter() - started
-    report |= {"logits": list(logits.shape), "finite": bool(np.isfinite(logits).all()), "peak_gb": peak_gb()}
+    report |= {"logits": list(logits.shape), "finite": bool(np.isfinite(logits).all()), "peak_gb": peak_gigabytes()}
     json.dump(report, sys.stdout, indent=1)
     print()
 
@@ -67,10 +67,10 @@ def random_tokens(config: LMConfig) -> tuple[np.ndarray, np.ndarray]:
     return encoder_inputs(context, style, config), codes_to_tokens(codes, config).reshape(1, -1)
 
 
-def peak_gb() -> float:
+def peak_gigabytes() -> float | None:
     """Largest resident size of this process so far, in 10^9 bytes."""
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes * (1 if sys.platform == "darwin" else 1024) / 1e9
+    peak = peak_memory_megabytes()
+    return None if peak is None else peak / 1e3
 
 
 if __name__ == "__main__":

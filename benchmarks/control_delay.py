@@ -42,6 +42,7 @@ from magenta_rt_py.live.frame import Conditioning, Frame
 from magenta_rt_py.live.generator import Request
 from magenta_rt_py.live.output import OutputConfig
 from magenta_rt_py.live.session_parts import SessionConfig
+from magenta_rt_py.speed.machine import load_average
 from magenta_rt_py.train.evaluation import beat_tracking as estimators
 
 FRAME_SAMPLES = 1920
@@ -167,6 +168,15 @@ class Fork:
     def is_coarse(self, is_coarse: bool) -> None:
         self._sound.is_coarse = is_coarse
 
+    @property
+    def width(self) -> int:
+        """See Sound."""
+        return self._sound.width
+
+    @width.setter
+    def width(self, width: int) -> None:
+        self._sound.width = width
+
     def generate(self, request: Request) -> Sequence[Frame]:
         """See Generator."""
         frames = self._lm.generate(request)
@@ -290,7 +300,7 @@ def measure(model: system.MusicModel, case: str, *, seconds: float, seed: int, d
         config = SessionConfig(seed=seed, log_path=log, has_input=has_input)
         playing = performance.Performance(model, card, board, ready, config=config)
         board.listen(note)
-        before = stream.load_average()
+        before = load_average()
         done = threading.Event()
         hand = threading.Thread(target=_turn, args=(board, MOVES[case], seed, done), name="hand", daemon=True)
         hand.start()
@@ -299,7 +309,7 @@ def measure(model: system.MusicModel, case: str, *, seconds: float, seed: int, d
         finally:
             done.set()
             hand.join()
-            after, status = stream.load_average(), playing.session.status
+            after, status = load_average(), playing.session.status
             playing.close()
             card.close()
         differences, verdict = heard_differences(model, log)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import itertools
 import json
@@ -29,10 +30,13 @@ import random
 import socket
 import subprocess
 import sys
-import threading
 import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.request import Request as UrlRequest
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -53,11 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     """Runs it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--minutes", type=float, default=10.0, help="default 10")
-    parser.add_argument("--clients", type=int, default=24, help="default 24")
-    parser.add_argument("--cost", type=float, default=0.002, help="seconds the model takes for a frame (default 0.002)")
-    parser.add_argument("--lead", type=float, default=1.5, help="seconds a client asks for (default 1.5)")
-    parser.add_argument("--seed", type=int, default=0, help="of what the clients do (default 0)")
-    parser.add_argument("--out", type=Path, help="also write the JSON here")
+    add_options(parser)
     parser.add_argument("--as-clients", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if not (arguments.minutes > 0.0 and arguments.clients >= 1 and arguments.cost >= 0.0):
@@ -65,11 +65,24 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.as_clients:
         print(json.dumps(asyncio.run(play_all(json.loads(arguments.as_clients)))))
         return 0
-    report = measure(arguments)
+    return tell(measure(arguments), arguments.out)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What every program has whose clients these are."""
+    parser.add_argument("--clients", type=int, default=24, help="default 24")
+    parser.add_argument("--cost", type=float, default=0.002, help="seconds the model takes for a frame (default 0.002)")
+    parser.add_argument("--lead", type=float, default=1.5, help="seconds a client asks for (default 1.5)")
+    parser.add_argument("--seed", type=int, default=0, help="of what the clients do (default 0)")
+    parser.add_argument("--out", type=Path, help="also write the JSON here")
+
+
+def tell(report: dict[str, Any], out: Path | None) -> int:
+    """Prints the report, and writes it to `out`; the program's exit status."""
     text = json.dumps(report, indent=2, allow_nan=False)
     print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
     return 0 if report["is_good"] else 1
 
 
@@ -132,28 +145,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 @contextlib.contextmanager
 def served(app: Any) -> Any:
     """The app's address, under uvicorn on a thread."""
-    import uvicorn
-
     from magenta_rt_py.serve import spent_memory
-    from magenta_rt_py.serve.fair_protocol import FairProtocol
+    from magenta_rt_py.serve.web_server import WebServer
 
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, loop="asyncio", ws=FairProtocol, ws_max_size=65_536, ws_per_message_deflate=False, log_level="warning",
-        lifespan="on", timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = WebServer(app, listening)
+        server.start()
         spent_memory.freeze()  # as the page's server does
-        yield f"ws://127.0.0.1:{listening.getsockname()[1]}/live/ws"
-    finally:
-        server.should_exit = True
-        thread.join(15.0)
-        listening.close()
+        try:
+            yield f"ws://127.0.0.1:{server.port}/live/ws"
+        finally:
+            server.stop()
 
 
 def watch(hall: Any, clients: subprocess.Popen, began: float) -> tuple[int, int, list[tuple[float, float]]]:
@@ -196,10 +198,11 @@ def _rounded(value: float | None) -> float | None:
 async def play_all(given: dict[str, Any]) -> dict[str, Any]:
     """All clients, until the time is over; what they have seen, added up."""
     loop = asyncio.get_running_loop()
-    ends, tokens = loop.time() + given["seconds"], iter(given["tokens"])
+    ends = loop.time() + given["seconds"]
+    find = functools.partial(ask_door, given["door"]) if "door" in given else one_place(given["address"], given["tokens"])
     kinds = itertools.chain(FOLLOWS, itertools.repeat("good"))
     clients = [
-        Client(given["address"], tokens, ends, kind, given["lead"], random.Random(given["seed"] + number))
+        Client(find, ends, kind, given["lead"], random.Random(given["seed"] + number))
         for number, kind in zip(range(given["clients"]), kinds)
     ]
     await asyncio.gather(*(client.run() for client in clients))
@@ -214,8 +217,44 @@ async def play_all(given: dict[str, Any]) -> dict[str, Any]:
         "unexpected": [code for client in good for code in client.codes if code not in (1000, 1006)],
         "resumed": sum(client.resumed for client in clients),
         "reopened": sum(client.reopened for client in clients),
+        "by_address": dict(sum((client.visits for client in clients), Counter())),
+        "moved": sum(client.moved for client in clients),
         "least_queued_seconds": round(min(client.least_queued for client in good) / SAMPLES_A_SECOND, 3),
     }
+
+
+class Place(NamedTuple):
+    """Where to play."""
+
+    address: str
+    token: str
+    replica: str = ""
+
+
+Find = Callable[[Place | None], Awaitable[Place]]
+"""A new place; the one that was had before, if it is given."""
+
+
+def one_place(address: str, tokens: list[str]) -> Find:
+    """All clients play at one server; it has minted their tokens."""
+    new = iter(tokens)
+
+    async def find(before: Place | None) -> Place:
+        return before or Place(address, next(new))
+
+    return find
+
+
+async def ask_door(door: str, before: Place | None) -> Place:
+    """The address that places performers at replicas says where to go."""
+    headers = {} if before is None else {"Authorization": f"Bearer {before.token}", "X-Session-Id": before.replica}
+
+    def ask() -> dict[str, Any]:
+        with urlopen(UrlRequest(f"{door}live/place", data=b"", headers=headers), timeout=30.0) as answer:
+            return json.load(answer)
+
+    told = await asyncio.to_thread(ask)
+    return Place(told["socket"], told["token"], told["replica"])
 
 
 class Client:
@@ -224,16 +263,20 @@ class Client:
     Attributes:
       kind: "good", or what it does after a while: "drop", "flood", "deaf".
       gaps, starved, seats, received, resumed, reopened: counts; received in samples.
+      visits: performances at each address.
+      moved: times that it came back and had lost its seat.
       least_queued: fewest samples in its buffer while it played.
       codes: close codes.
     """
 
-    def __init__(self, address: str, tokens: Any, ends: float, kind: str, lead: float, chance: random.Random) -> None:
+    def __init__(self, find: Find, ends: float, kind: str, lead: float, chance: random.Random) -> None:
         """Ready to `run`."""
         self.kind, self.codes = kind, []
         self.gaps = self.starved = self.seats = self.received = self.resumed = self.reopened = 0
+        self.moved, self.visits = 0, Counter()
         self.least_queued = 4 * SAMPLES_A_SECOND
-        self._address, self._tokens, self._ends, self._lead, self._chance = address, tokens, ends, lead, chance
+        self._find, self._ends, self._lead, self._chance = find, ends, lead, chance
+        self._place = Place("", "")
         self._opening = self._next = 0
         self._played, self._is_playing, self._seated_at = 0.0, False, None
 
@@ -241,13 +284,15 @@ class Client:
         """Until the time is over."""
         loop = asyncio.get_running_loop()
         while loop.time() < self._ends:
-            token, resume = next(self._tokens), None
+            self._place, resume = await self._find(None), None
             self._played, self._is_playing, self._next = 0.0, False, 0
             leaves_after = self._chance.uniform(*SEAT_SECONDS)
             while True:
-                resume = await self._connect(token, resume, leaves_after)
+                resume = await self._connect(self._place.token, resume, leaves_after)
                 if resume is None or loop.time() >= self._ends:
                     break
+                before, self._place = self._place, await self._find(self._place)
+                self.moved += self._place != before
             await asyncio.sleep(self._chance.uniform(0.1, 1.0))
 
     async def _connect(self, token: str, resume: dict | None, leaves_after: float) -> dict | None:
@@ -259,7 +304,7 @@ class Client:
         self._seated_at = None
         headers = {"X-Live-Client": "1"}
         options = {"subprotocols": ["mrt-live.1"], "additional_headers": headers, "compression": None, "close_timeout": 1.0}
-        connection = await connect(self._address, **options)
+        connection = await connect(self._place.address, **options)
         follows = FOLLOWS.get(self.kind, 1e9) * self._chance.uniform(0.7, 1.3)
         await self._say(connection, type="hello", token=token, resume=resume, lead=self._lead)
         reporter = asyncio.create_task(self._report(connection))
@@ -306,6 +351,7 @@ class Client:
         message = json.loads(data)
         if message["type"] == "welcome":
             self.seats += self._seated_at is None
+            self.visits[self._place.address] += self._seated_at is None
             self._seated_at = asyncio.get_running_loop().time()
             if message["opening"] != self._opening or message["position"] != self._next:
                 self._begin(message["opening"], message["position"])

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32
 from magenta_rt_py.codec import bands, learned_phase, network, phase, synthesis
 from magenta_rt_py.codec.checks import check_codes, check_samples, check_tensors
 from magenta_rt_py.codec.config import CompactCodecConfig
-from magenta_rt_py.codec.interface import Codec
+from magenta_rt_py.codec.interface import Codec, check_places
 from magenta_rt_py.nn import quantizer
 from magenta_rt_py.nn.cores import ONE_CORE
 
@@ -63,8 +63,7 @@ def _encode_block(
     return state, latents, codes
 
 
-@functools.partial(jax.jit, static_argnums=0, compiler_options=ONE_CORE)
-def _decode_block(
+def _block_logs(
     config: CompactCodecConfig,
     parameters: _Parameters,
     state: network.BlockStates,
@@ -77,6 +76,25 @@ def _decode_block(
         {"params": parameters.decoder}, state, quantized, parameters.scaling, valid_frames, method="step"
     )
     return state, bands.logs_of_features(config, features)
+
+
+_decode_block = jax.jit(_block_logs, static_argnums=0, compiler_options=ONE_CORE)
+
+
+@functools.partial(jax.jit, static_argnums=0, compiler_options=ONE_CORE)
+def _decode_blocks(
+    config: CompactCodecConfig,
+    parameters: _Parameters,
+    states: tuple[network.BlockStates, ...],
+    codes: Int[Array, "streams 1 frames levels"],
+    used_levels: Int[Array, "streams"],
+    valid_frames: Int[Array, "streams"],
+) -> tuple[tuple[network.BlockStates, ...], Float[Array, "streams 1 frames stft_frames channels bands"]]:
+    """`_decode_block` of several streams."""
+    one = functools.partial(_block_logs, config, parameters)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    stacked, logs = jax.vmap(one)(stacked, codes, used_levels, valid_frames)
+    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), logs
 
 
 class CompactCodec(Codec):
@@ -204,12 +222,47 @@ class CompactCodec(Codec):
             blocks, logs = _decode_block(
                 self.config, self._parameters, state.blocks, block, np.int32(used_levels), np.int32(valid)
             )
-            band_logs = np.asarray(logs)[:, :valid].reshape(batch, -1, self.channels, logs.shape[-1])
-            phases, spectra = self._phase_step(state.phase, band_logs)
-            overlap, samples = synthesis.step(self.config, state.synthesis, spectra)
-            state = DecodeState(blocks, phases, overlap)
+            state, samples = self._sound(state, blocks, np.asarray(logs)[:, :valid])
             pieces.append(samples)
         return state, np.concatenate(pieces, axis=1)
+
+    def decode_streams(
+        self, streams: Mapping[int, tuple[DecodeState, Int[np.ndarray, "1 frames used_levels"]]], *, width: int
+    ) -> dict[int, tuple[DecodeState, Float32[np.ndarray, "1 samples channels"]]]:
+        """See Codec.decode_streams; the nets run together, phases and synthesis one stream after the other."""
+        check_places(streams, width)
+        states, pieces = {}, {}
+        for place, (state, codes) in streams.items():
+            check_codes(self, codes, 1)
+            states[place], pieces[place] = state, [np.zeros((1, 0, self.channels), np.float32)]
+        longest = max((codes.shape[1] for _, codes in streams.values()), default=0)
+        for start in range(0, longest, _BLOCK_FRAMES):
+            here = [place for place, (_, codes) in streams.items() if codes.shape[1] > start]
+            block = np.zeros((width, 1, _BLOCK_FRAMES, self.num_levels), np.int32)
+            used_levels, valid = np.ones(width, np.int32), np.ones(width, np.int32)
+            for place in here:
+                news = streams[place][1][:, start : start + _BLOCK_FRAMES]
+                valid[place], used_levels[place] = news.shape[1:]
+                block[place, :, : news.shape[1], : news.shape[2]] = news
+            filled = tuple(states[place if place in here else here[0]].blocks for place in range(width))
+            blocks, logs = _decode_blocks(self.config, self._parameters, filled, block, used_levels, valid)
+            logs = np.asarray(logs)
+            for place in here:
+                states[place], samples = self._sound(states[place], blocks[place], logs[place, :, : valid[place]])
+                pieces[place].append(samples)
+        return {place: (states[place], np.concatenate(pieces[place], axis=1)) for place in streams}
+
+    def _sound(
+        self,
+        state: DecodeState,
+        blocks: network.BlockStates,
+        logs: Float32[np.ndarray, "batch frames stft_frames channels bands"],
+    ) -> tuple[DecodeState, Float32[np.ndarray, "batch samples channels"]]:
+        """The sound of log magnitudes, and the state after it; `blocks` is the net's."""
+        band_logs = logs.reshape(logs.shape[0], -1, self.channels, logs.shape[-1])
+        phases, spectra = self._phase_step(state.phase, band_logs)
+        overlap, samples = synthesis.step(self.config, state.synthesis, spectra)
+        return DecodeState(blocks, phases, overlap), samples
 
     def decode(
         self, codes: Int[np.ndarray, "batch frames used_levels"]

@@ -1,6 +1,7 @@
 """What every codec of this package offers: sound to codes and back, whole or as a stream."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -85,3 +86,30 @@ class Codec(abc.ABC):
 
         The first decode_latency_frames frames of a stream's output lie before its start and are silent.
         """
+
+    def decode_streams(
+        self, streams: Mapping[int, tuple[Any, Int[np.ndarray, "1 frames used_levels"]]], *, width: int
+    ) -> dict[int, tuple[Any, Float[np.ndarray, "1 samples channels"]]]:
+        """`decode_step` for several streams at once, each at a point of its own and with frames and levels of its own.
+
+        How a stream is cut makes no difference here either, as long as width and place stay; another width may round
+        otherwise. A codec that computes nothing together, as this one, gives what `decode_step` does.
+
+        Args:
+          streams: state and codes, by place 0 .. width - 1; places may be free. Batches of 1.
+          width: streams that the programs are made for: who comes and goes compiles nothing.
+        Returns:
+          next state and sound, by place.
+        """
+        check_places(streams, width)
+        return {place: self.decode_step(state, codes) for place, (state, codes) in streams.items()}
+
+
+def check_places(streams: Mapping[int, Any], width: int) -> None:
+    """Refuses places that there are not.
+
+    Raises:
+      ValueError: one is none of 0 .. width - 1.
+    """
+    if not all(0 <= place < width for place in streams):
+        raise ValueError(f"streams at places {sorted(streams)} of {width}; give 0 to {width - 1}")

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32
 from magenta_rt_py.codec import spectrostream_network as network
 from magenta_rt_py.codec import spectrostream_spectrum as spectrum
 from magenta_rt_py.codec.checks import check_codes, check_samples, check_tensors
-from magenta_rt_py.codec.interface import Codec
+from magenta_rt_py.codec.interface import Codec, check_places
 from magenta_rt_py.codec.network import flatten, unflatten
 from magenta_rt_py.codec.spectrostream_config import SpectroStreamConfig
 from magenta_rt_py.codec.spectrostream_layers import Span
@@ -102,6 +102,27 @@ def _decode_block(
     return pasts, tail, samples
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _decode_blocks(
+    config: SpectroStreamConfig,
+    parameters: _Parameters,
+    states: tuple[tuple[Any, Float[Array, "1 1 hop channels"]], ...],
+    codes: Int[Array, "streams 1 frames levels"],
+    starts: Int[Array, "streams"],
+    stops: Int[Array, "streams"],
+    silents: Int[Array, "streams"],
+) -> tuple[tuple[tuple[Any, Float[Array, "1 1 hop channels"]], ...], Float[Array, "streams 1 samples channels"]]:
+    """`_decode_block` of several streams; a state is pasts and tail."""
+
+    def one(state: Any, *places: Array) -> Any:
+        pasts, tail, samples = _decode_block(config, parameters, *state, *places)
+        return (pasts, tail), samples
+
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    stacked, samples = jax.vmap(one)(stacked, codes, starts, stops, silents)
+    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), samples
+
+
 @functools.lru_cache(maxsize=16)
 def _past_shapes(config: SpectroStreamConfig, batch: int) -> tuple[Any, Any]:
     """Shapes of the pasts of encoder and decoder."""
@@ -132,7 +153,7 @@ def _blocks(frame: int, count: int, block_frames: int) -> Iterator[tuple[int, in
         done += size
 
 
-def _join(nothing: np.ndarray, pieces: list[tuple[Array, int, int]]) -> np.ndarray:
+def _join(nothing: np.ndarray, pieces: list[tuple[Array | np.ndarray, int, int]]) -> np.ndarray:
     """What counts of each block, one after the other. Only here does the host wait for the device.
 
     Args:
@@ -235,6 +256,38 @@ class SpectroStream(Codec):
         """See Codec.decode_step."""
         check_codes(self, codes, state.tail.shape[0])
         return self._decode_frames(state, codes)
+
+    def decode_streams(
+        self, streams: Mapping[int, tuple[SpectroStreamDecodeState, Int[np.ndarray, "1 frames used_levels"]]], *, width: int
+    ) -> dict[int, tuple[SpectroStreamDecodeState, Float32[np.ndarray, "1 samples channels"]]]:
+        """See Codec.decode_streams."""
+        check_places(streams, width)
+        plans, pieces, states = {}, {}, {}
+        for place, (state, codes) in streams.items():
+            check_codes(self, codes, 1)
+            plans[place] = list(_blocks(int(state.frame), codes.shape[1], _BLOCK_FRAMES))
+            pieces[place], states[place] = [], (state.pasts, state.tail)
+        for number in range(max((len(plan) for plan in plans.values()), default=0)):
+            here = {place: plan[number] for place, plan in plans.items() if len(plan) > number}
+            blocks = np.full((width, 1, _BLOCK_FRAMES, self.num_levels), _NO_CODE, np.int32)
+            starts, stops, silents = np.zeros(width, np.int32), np.ones(width, np.int32), np.full(width, -1, np.int32)
+            for place, (done, start, stop) in here.items():
+                state, codes = streams[place]
+                blocks[place, :, start:stop, : codes.shape[2]] = codes[:, done : done + stop - start]
+                starts[place], stops[place] = start, stop
+                silents[place] = 0 if int(state.frame) + done == 0 else -1
+            filled = tuple(states[place if place in here else next(iter(here))] for place in range(width))
+            made, samples = _decode_blocks(self.config, self._parameters, filled, blocks, starts, stops, silents)
+            for place, (_, start, stop) in here.items():
+                states[place] = made[place]
+                pieces[place].append((samples, place, start * self.frame_samples, stop * self.frame_samples))
+        answers = {}
+        for place, (state, codes) in streams.items():
+            pasts, tail = states[place]
+            after = SpectroStreamDecodeState(pasts, tail, np.array(int(state.frame) + codes.shape[1], np.int32))
+            own = [(np.asarray(block)[at], start, stop) for block, at, start, stop in pieces[place]]
+            answers[place] = after, _join(np.zeros((1, 0, self.channels), np.float32), own)
+        return answers
 
     def decode(
         self, codes: Int[np.ndarray, "batch frames used_levels"]

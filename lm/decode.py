@@ -21,14 +21,14 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from magenta_rt_py.lm import clock
 from magenta_rt_py.lm.averaging import AveragedLevels, nearest_to_mean
 from magenta_rt_py.lm.config import MASK, NUM_SPECIAL, PAD, LMConfig
 from magenta_rt_py.lm.guidance import guide, guide_twice
 from magenta_rt_py.lm.model import LanguageModel, Params
-from magenta_rt_py.lm.sampling import SamplingConfig, sample, sample_exact
+from magenta_rt_py.lm.sampling import SamplingConfig, common_way, sample, sample_exact
 from magenta_rt_py.lm.vocabulary import AnyArray, codec_offset, wrap_tokens_to_codes
 from magenta_rt_py.nn.attention import KeyValue
 from magenta_rt_py.nn.cores import NARROW_DIM, ONE_CORE
@@ -37,6 +37,8 @@ _STATIC = ("config", "frames", "exact")
 UNROLLED_LEVELS = 4
 """With at most this many levels the depth loop is unrolled (each level's part of the head is then read in place, and so
 are the code vectors of an averaged one)."""
+NOBODY = -1
+"""Codes of a stream of a batch that is not active."""
 
 MASKED_ROW = 1
 """Place of the masked row."""
@@ -136,8 +138,10 @@ def generate(
 
 
 def compiled_programs() -> int:
-    """How many programs `generate` keeps in memory to draw with; what turns ids into codes is not counted."""
-    return _tokens_on_one_core._cache_size() + _tokens_on_all_cores._cache_size()
+    """How many programs `generate` and `generate_batch` keep in memory to draw with; what turns ids into codes is not
+    counted."""
+    programs = (_tokens_on_one_core, _tokens_on_all_cores, _batch_on_one_core, _batch_on_all_cores)
+    return sum(program._cache_size() for program in programs)
 
 
 @partial(jax.jit, static_argnames=("config", "exact"))
@@ -147,24 +151,49 @@ def _codes_of_tokens(tokens: Int[Array, "frames levels"], config: LMConfig, *, e
     return tokens - NUM_SPECIAL - jnp.arange(config.num_levels) * config.codebook_size
 
 
-@partial(jax.jit, static_argnames=("config", "frames"))
 def generate_batch(
+    params: Params,
+    config: LMConfig,
+    encoder_tokens: Int[AnyArray, "streams rows tokens"],
+    controls: Controls,
+    keys: PRNGKeyArray | Array,
+    active: Bool[AnyArray, "streams"] | None = None,
+    *,
+    frames: int,
+    averaged: AveragedLevels | None = None,
+) -> Int[Array, "streams frames levels"]:
+    """`generate` for several streams at once; every control and key has a leading stream axis.
+
+    A stream's codes are those it would get alone, but for the rounding of another program. Compiled once for each
+    (streams, rows, frames), whoever is active.
+
+    Args:
+      active: streams that are there; of the others, which only fill the batch, the codes are NOBODY. None: all.
+    """
+    program = _batch_on_one_core if config.dim <= NARROW_DIM else _batch_on_all_cores
+    here = np.ones(len(encoder_tokens), bool) if active is None else active
+    return program(params, config, encoder_tokens, controls, keys, here, frames=frames, averaged=averaged)
+
+
+def _generate_batch(
     params: Params,
     config: LMConfig,
     encoder_tokens: Int[Array, "streams rows tokens"],
     controls: Controls,
     keys: PRNGKeyArray | Array,
+    active: Bool[Array, "streams"],
     *,
     frames: int,
     averaged: AveragedLevels | None = None,
 ) -> Int[Array, "streams frames levels"]:
-    """`generate` for several streams at once; every control and key has a leading stream axis."""
+    way = common_way(controls.top_k, config.codebook_size)
 
     def one(tokens: Array, stream_controls: Controls, key: Array) -> Array:
-        ids = generate_tokens(params, config, tokens, stream_controls, key, frames=frames, averaged=averaged)
+        ids = generate_tokens(params, config, tokens, stream_controls, key, frames=frames, averaged=averaged, way=way)
         return _codes_of_tokens(ids, config, exact=False)
 
-    return jax.vmap(one)(encoder_tokens, controls, keys)
+    codes = jax.vmap(one)(encoder_tokens, controls, keys)
+    return jnp.where(active[:, None, None], codes, NOBODY)
 
 
 def generate_tokens(
@@ -176,9 +205,10 @@ def generate_tokens(
     *,
     frames: int,
     exact: bool = False,
+    way: Int[Array, ""] | None = None,
     averaged: AveragedLevels | None = None,
 ) -> Int[Array, "frames levels"]:
-    """`generate`, but ids of the vocabulary instead of codes."""
+    """`generate`, but ids of the vocabulary instead of codes; `way` as in `sampling.sample`."""
     _check_request(config, encoder_tokens, frames)
     _check_averaged(config, averaged, exact=exact)
     draws = frames * config.num_levels
@@ -200,8 +230,8 @@ def generate_tokens(
 
     def choose(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
         guided = _combine(score(hidden, level), controls)
-        draw = sample_exact if exact else sample
-        drawn = draw(keys[frame, level], guided, controls.temperature, controls.top_k)
+        drawing = keys[frame, level], guided, controls.temperature, controls.top_k
+        drawn = sample_exact(*drawing) if exact else sample(*drawing, way)
         if not exact:
             return ended, drawn + NUM_SPECIAL + level * config.codebook_size
         token = jnp.where(ended, PAD, drawn)
@@ -220,6 +250,8 @@ def generate_tokens(
 
 _tokens_on_one_core = jax.jit(generate_tokens, static_argnames=_STATIC, compiler_options=ONE_CORE)
 _tokens_on_all_cores = jax.jit(generate_tokens, static_argnames=_STATIC)
+_batch_on_one_core = jax.jit(_generate_batch, static_argnames=_STATIC[:2], compiler_options=ONE_CORE)
+_batch_on_all_cores = jax.jit(_generate_batch, static_argnames=_STATIC[:2])
 
 
 @partial(jax.jit, static_argnames=("config",))

@@ -227,6 +227,38 @@ def refine(
     Returns:
       the next state, and all levels (the coarse ones as given).
     """
+    return _refine(params, config, code_vectors, state, coarse_codes, key, temperature)
+
+
+@partial(jax.jit, static_argnames=("config",), compiler_options=ONE_CORE)
+def refine_batch(
+    params: Params,
+    config: RefinementConfig,
+    code_vectors: Float[Array, "levels codes dim"],
+    states: tuple[RefinementState, ...],
+    coarse_codes: Int[Array, "streams batch frames coarse"],
+    keys: PRNGKeyArray | Array,
+    temperatures: Float[Array, "streams"],
+) -> tuple[tuple[RefinementState, ...], Int[Array, "streams batch frames levels"]]:
+    """`refine` for several streams, each at a point of its own, with its own key and temperature."""
+
+    def one(state: RefinementState, codes: Array, key: Array, temperature: Array) -> Any:
+        return _refine(params, config, code_vectors, state, codes, key, temperature)
+
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    stacked, codes = jax.vmap(one)(stacked, coarse_codes, keys, temperatures)
+    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), codes
+
+
+def _refine(
+    params: Params,
+    config: RefinementConfig,
+    code_vectors: Float[Array, "levels codes dim"],
+    state: RefinementState,
+    coarse_codes: Int[Array, "batch frames coarse"],
+    key: PRNGKeyArray | Array,
+    temperature: Float[Array, ""] | float,
+) -> tuple[RefinementState, Int[Array, "batch frames levels"]]:
     model, variables = RefinementModel(config), {"params": params}
     batch, frames, _ = coarse_codes.shape
     tails, x = model.apply(variables, state.tails, coarse_codes, code_vectors, method="trunk")

@@ -12,6 +12,8 @@ EXCLUDED_LOGIT = -1e7
 """Logit of what top-k leaves out (released sampler)."""
 FAST_TOP_K = 128
 """Largest top-k drawn by the fast path; above it, and for 0, the exact one runs."""
+FREE, FAST, EXACT, EACH = range(4)
+"""Ways to draw: without a limit, among the few best, by the released rule; or each stream of a batch in its own way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,14 @@ def sample(
     logits: Float[Array, "ids"],
     temperature: Float[Array, ""],
     top_k: Int[Array, ""],
+    way: Int[Array, ""] | None = None,
 ) -> Int[Array, ""]:
-    """Draws an index of `logits`; both knobs may be traced.
+    """Draws an index of `logits`; all knobs may be traced.
 
     Ties at the k-th place are kept only when top_k is above FAST_TOP_K; see `sample_exact` for the released rule.
+
+    Args:
+      way: of the whole batch, from `common_way`, where streams are mapped over; None follows from `top_k`.
     """
     width = min(FAST_TOP_K, logits.shape[0])
 
@@ -62,8 +68,22 @@ def sample(
         return jnp.where(temperature <= GREEDY_TEMPERATURE, jnp.argmax(logits), drawn).astype(jnp.int32)
 
     # Without a limit nothing need be sorted; the draw is the one that `sample_exact` makes.
-    branch = jnp.where(top_k == 0, 0, jnp.where(top_k <= width, 1, 2))
-    return jax.lax.switch(branch, (free, lambda: fast().astype(jnp.int32), slow))
+    ways = (free, lambda: fast().astype(jnp.int32), slow)
+    own = _way_of(top_k, logits.shape[0])
+    if way is None:
+        return jax.lax.switch(own, ways)
+    # A switch that differs from stream to stream runs all its branches, sorting included: seldom needed, so apart.
+    return jax.lax.switch(way, (*ways, lambda: jax.lax.switch(own, ways)))
+
+
+def common_way(top_k: Int[Array, "streams"], ids: int) -> Int[Array, ""]:
+    """The way in which all streams draw; EACH if they differ."""
+    ways = _way_of(top_k, ids)
+    return jnp.where((ways == ways[0]).all(), ways[0], EACH)
+
+
+def _way_of(top_k: Int[Array, "*streams"], ids: int) -> Int[Array, "*streams"]:
+    return jnp.where(top_k == 0, FREE, jnp.where(top_k <= min(FAST_TOP_K, ids), FAST, EXACT))
 
 
 def sample_exact(

@@ -13,6 +13,7 @@ GROUND = {"audio", "bundle", "errors", "shapes"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{name: set() for name in GROUND},
     "plot": set(),
+    "cluster": set(),
     "nn": set(),
     "codec": {"nn"},
     "style": {"nn"},
@@ -21,11 +22,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"nn", "codec", "style", "lm"},
     "generators": {"nn", "codec", "style", "lm", "live"},
     "released": {"nn", "codec", "style", "lm", "generators"},
-    "train": {"nn", "codec", "style", "lm", "generators", "plot", "testing"},
+    "train": {"nn", "codec", "style", "lm", "generators", "plot", "testing", "cluster"},
     "io": {"live"},
-    "serve": {"live", "generators", "io"},
+    "speed": {"nn", "codec", "style", "lm", "generators"},
+    "serve": {"live", "generators", "io", "cluster"},
     "ui": {"live", "generators", "io", "serve", "plot"},
-    "cli": {"nn", "codec", "style", "lm", "live", "generators", "released", "train", "io", "serve", "ui", "plot",
+    "cli": {"nn", "codec", "style", "lm", "live", "generators", "released", "train", "io", "serve", "speed", "ui", "plot",
         "testing"},
     "__init__": {"generators", "live"},
 }
@@ -34,9 +36,10 @@ CORE = {"flax", "jax", "jaxtyping", "numba", "numpy", "safetensors", "sentencepi
 OPTIONAL = {
     **{
         name: {"train"}
-        for name in ("librosa", "optax", "orbax", "ray", "scipy", "sklearn", "tensorboardX", "tinysoundfont", "tqdm")
+        for name in ("librosa", "optax", "orbax", "scipy", "sklearn", "tensorboardX", "tinysoundfont", "tqdm")
     },
     "matplotlib": {"train", "plot"},
+    "ray": {"cluster", "train", "serve"},
     "psutil": {"cli"},
     **{name: {"ui", "serve"} for name in ("fastapi", "gradio", "python_multipart", "starlette", "uvicorn", "websockets")},
     **{name: {"io"} for name in ("mido", "pythonosc", "sounddevice")},

@@ -7,6 +7,7 @@ Stateful shell.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -23,15 +24,16 @@ from magenta_rt_py.ui import addresses
 from magenta_rt_py.ui.launch_config import LaunchConfig
 from magenta_rt_py.ui.live_server import LiveServer, MakeFactory
 
-__all__ = ["LaunchConfig", "greeting", "load_factory", "open_browser", "serve"]
+__all__ = ["LaunchConfig", "for_others", "greeting", "load_factory", "open_browser", "serve", "until_interrupted"]
 
 
-def load_factory(bundle: Path | None, say: Callable[[str], None]) -> Any:
+def load_factory(bundle: Path | None, say: Callable[[str], None], *, most: int | None = None) -> Any:
     """A bundle as a `serve.seat.SeatFactory`: loads, compiles, measures; takes from seconds to minutes.
 
     Args:
       bundle: its folder; None is the starter.
       say: told how far it is.
+      most: performances at once; None: as many as a hall lets in.
     """
     from magenta_rt_py.generators import system
     from magenta_rt_py.serve.model_seats import ModelSeats
@@ -41,7 +43,7 @@ def load_factory(bundle: Path | None, say: Callable[[str], None]) -> Any:
     model = system.load(bundle)
     # A finetuned bundle begins with the mean style of the music it was finetuned on.
     suggestions = (*model.directions, *suggest(model.bundle.record))
-    return ModelSeats(model, knobs={"prompt/1/text": suggestions[0]}, suggestions=suggestions, say=say)
+    return ModelSeats(model, knobs={"prompt/1/text": suggestions[0]}, suggestions=suggestions, say=say, most=most)
 
 
 def greeting(server: LiveServer) -> Iterator[str]:
@@ -50,10 +52,17 @@ def greeting(server: LiveServer) -> Iterator[str]:
     yield f"The live-mix page: {server.url}"
     if config.root_path:
         yield f"  behind your proxy under {config.root_path}/ (docs/live-mix.md has its configuration)"
+    yield from for_others(config, server.port, server.fingerprint)
+    most = server.hall.most
+    yield f"  {most} may play at once{'' if config.max_sessions else ', as measured'}; Ctrl-C ends it"
+
+
+def for_others(config: LaunchConfig, port: int, fingerprint: str | None) -> Iterator[str]:
+    """What a person needs to know if other devices can connect."""
     if not addresses.is_loopback(config.host):
         where = addresses.network_address() if config.host in ("0.0.0.0", "::") else config.host
         if where is not None:
-            yield f"  from other devices: {addresses.url(where, server.port, is_secure=config.is_secure)}"
+            yield f"  from other devices: {addresses.url(where, port, is_secure=config.is_secure)}"
         if not config.users:
             yield "  warning: everybody in this network can open it; ask for a password with --auth user:password"
         if not config.is_secure:
@@ -61,17 +70,15 @@ def greeting(server: LiveServer) -> Iterator[str]:
                 "  warning: over plain http other devices get no microphone and the plain player only: add --self-signed, "
                 "or --ssl-cert and --ssl-key"
             )
-    if config.is_self_signed and server.fingerprint:
+    if config.is_self_signed and fingerprint:
         yield "  browsers will warn that nobody vouches for the certificate; go on if its SHA-256 fingerprint is"
-        yield f"  {server.fingerprint}"
-    most = server.hall.most
-    yield f"  {most} may play at once{'' if config.max_sessions else ', as measured'}; Ctrl-C ends it"
+        yield f"  {fingerprint}"
 
 
 def serve(
     config: LaunchConfig,
     *,
-    make_factory: MakeFactory = load_factory,
+    make_factory: MakeFactory | None = None,
     say: Callable[[str], None] = lambda line: None,
     tell: Callable[[str], None] = print,
 ) -> None:
@@ -79,14 +86,15 @@ def serve(
 
     Args:
       config: what is wanted.
-      make_factory: from a bundle to seats.
+      make_factory: from a bundle to seats; None is `load_factory`.
       say: told how far loading is.
       tell: told lines for people, the address first.
     """
+    make_factory = make_factory or functools.partial(load_factory, most=config.max_sessions)
     with LiveServer(config, make_factory=make_factory, say=say) as server:
         server.start()
         spent_memory.freeze()
-        with _until_interrupted() as ended:
+        with until_interrupted() as ended:
             for line in greeting(server):
                 tell(line)
             if config.is_shared:
@@ -129,7 +137,7 @@ def _share(server: LiveServer, tell: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _until_interrupted() -> Iterator[threading.Event]:
+def until_interrupted() -> Iterator[threading.Event]:
     """An event that is set by Ctrl-C or a polite kill; the second time, the process ends at once."""
     ended = threading.Event()
     if threading.current_thread() is not threading.main_thread():

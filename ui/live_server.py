@@ -1,6 +1,6 @@
 """Live server: hall, routes and page in one process, on one port.
 
-    port -> certificate -> seats -> hall -> serve.app (routes) + page (Gradio) -> uvicorn, on a thread of its own
+    port -> certificate -> seats -> hall -> serve.app (routes) + page (Gradio) -> serve.web_server
 
 The port is taken before the model is loaded, so that a taken one is said at once. All sessions live in this process.
 Stateful shell.
@@ -8,14 +8,12 @@ Stateful shell.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.util
 import os
 import secrets
 import shutil
-import threading
-import time
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
@@ -23,30 +21,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from magenta_rt_py.errors import MissingExtraError, MrtError
+from magenta_rt_py.errors import MissingExtraError
 from magenta_rt_py.serve.tokens import Tokens
 from magenta_rt_py.ui import addresses, certificates, sharing
 from magenta_rt_py.ui.launch_config import LaunchConfig
 
 if TYPE_CHECKING:
-    import uvicorn
     from fastapi import FastAPI
 
     from magenta_rt_py.serve.hall import Hall
+    from magenta_rt_py.serve.web_server import WebServer
 
-__all__ = ["LiveServer", "MakeFactory", "state_folder"]
+__all__ = ["LiveServer", "MakeFactory", "certificate_of", "hosts_of", "state_folder"]
 
-START_SECONDS = 30.0
-"""The server itself, without the model, is up after so long or never."""
 HALL_SECONDS = 1.2
 """Performances end, and recordings are completed, within so long."""
-GRACE_SECONDS = 1
-"""Open connections are cut so long after that."""
-END_SECONDS = 3.0
-"""The server's thread is given up after so long."""
-LONGEST_MESSAGE_BYTES = 65_536
-"""On a socket; what may really come is limited by serve/."""
-PING_SECONDS = 10.0
 MOST_QUEUED = 64
 """Calls that wait in Gradio."""
 UPLOAD_BYTES = 2**20
@@ -82,7 +71,12 @@ class LiveServer:
     """
 
     def __init__(
-        self, config: LaunchConfig, *, make_factory: MakeFactory, say: Callable[[str], None] = lambda line: None
+        self,
+        config: LaunchConfig,
+        *,
+        make_factory: MakeFactory,
+        say: Callable[[str], None] = lambda line: None,
+        tokens: Tokens | None = None,
     ) -> None:
         """Takes the port, loads the model, puts everything together; nothing is served yet.
 
@@ -90,6 +84,7 @@ class LiveServer:
           config: what is wanted.
           make_factory: from a bundle to seats; tests give a stand-in.
           say: told how far it is.
+          tokens: what mints the page's tokens; None is a secret of this server's own.
         Raises:
           ValueError: the port is taken, or no certificate can be made.
           MissingExtraError: the extra `ui` is not installed.
@@ -97,23 +92,21 @@ class LiveServer:
         _keep_gradio_quiet()
         self.config = config
         self.share: sharing.Share | None = None
-        self.problem: BaseException | None = None
         self.has_ended_cleanly = True
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._server: WebServer | None = None
         with ExitStack() as undo:
             self._socket = undo.enter_context(addresses.listen(config.host, config.port))
             self.port = int(self._socket.getsockname()[1])
             self.url = addresses.url(config.host, self.port, is_secure=config.is_secure)
-            self._certificate = _certificate_of(config)
+            self._certificate = certificate_of(config)
             factory = make_factory(config.bundle, say)
             undo.callback(getattr(factory, "close", lambda: None))
             self._folder = _new_folder()
             self.hall = _hall_of(config, factory, self._folder)
             undo.callback(self._close_hall)
-            self.tokens = Tokens()
+            self.tokens = tokens or Tokens()
             self.app = _app_of(config, self.hall, factory, self.tokens)
-            self._server = _server_of(self.app, self._certificate)
+            self._server = _server_of(self.app, self._socket, self._certificate)
             self._undo = undo.pop_all()
 
     def __enter__(self) -> LiveServer:
@@ -125,7 +118,12 @@ class LiveServer:
     @property
     def is_serving(self) -> bool:
         """Whether the page can be had."""
-        return self._thread is not None and self._thread.is_alive() and self._server is not None and self._server.started
+        return self._server is not None and self._server.is_serving
+
+    @property
+    def problem(self) -> BaseException | None:
+        """What broke the serving off; None if nothing has."""
+        return None if self._server is None else self._server.problem
 
     @property
     def fingerprint(self) -> str | None:
@@ -148,14 +146,8 @@ class LiveServer:
         Raises:
           MrtError: it cannot be served.
         """
-        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
-        self._thread.start()
-        ends = time.monotonic() + START_SECONDS
-        while not self.is_serving:
-            if not self._thread.is_alive() or time.monotonic() > ends:
-                reason = self.problem or "it takes too long"
-                raise MrtError(f"the page's server did not start ({reason}); try another --port")
-            time.sleep(0.01)
+        assert self._server is not None
+        self._server.start()
 
     def open_share(self) -> str:
         """A public link.
@@ -178,20 +170,12 @@ class LiveServer:
         if self.share is not None:
             self.share.close()
         self.has_ended_cleanly = self.hall.close(timeout_seconds=HALL_SECONDS)
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(END_SECONDS)
+        if self._server is not None:
+            self._server.stop()
         _tidy(self._folder)
 
-    def _run(self) -> None:
-        assert self._server is not None
-        try:
-            asyncio.run(self._server.serve(sockets=[self._socket]))
-        except BaseException as error:  # SystemExit is how uvicorn says that it cannot start
-            self.problem = error
 
-
-def _certificate_of(config: LaunchConfig) -> certificates.Certificate | None:
+def certificate_of(config: LaunchConfig) -> certificates.Certificate | None:
     """What https is done with; None for http."""
     if config.certificate is not None and config.key is not None:
         return certificates.Certificate(config.certificate, config.key)
@@ -239,30 +223,10 @@ def _keep_gradio_quiet() -> None:
             raise MissingExtraError("the live-mix page", name, "ui")
 
 
-def _server_of(app: Any, certificate: certificates.Certificate | None) -> uvicorn.Server:
-    """uvicorn, with what it needs to be told for sound on sockets."""
-    import uvicorn
+def _server_of(app: Any, listening: socket.socket, certificate: certificates.Certificate | None) -> WebServer:
+    from magenta_rt_py.serve.web_server import WebServer
 
-    from magenta_rt_py.serve.fair_protocol import FairProtocol
-
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            workers=1,
-            loop="asyncio",
-            ws=FairProtocol,
-            ws_max_size=LONGEST_MESSAGE_BYTES,
-            ws_per_message_deflate=False,  # sound does not get smaller, and it costs 28 ms for 2 s
-            ws_ping_interval=PING_SECONDS,
-            ws_ping_timeout=PING_SECONDS,
-            ssl_certfile=None if certificate is None else str(certificate.certificate),
-            ssl_keyfile=None if certificate is None else str(certificate.key),
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
+    return WebServer(app, listening, certificate=certificate)
 
 
 class _Policy:
@@ -286,7 +250,7 @@ class _Policy:
         await self._app(scope, receive, add)
 
 
-def _hosts_of(config: LaunchConfig) -> tuple[str, ...]:
+def hosts_of(config: LaunchConfig) -> tuple[str, ...]:
     """Names that the page may be asked for by; empty is any.
 
     Where nothing but this machine can connect, only its own and those that were given: a stranger's page whose name was made
@@ -327,7 +291,7 @@ def _app_of(config: LaunchConfig, hall: Hall, factory: Any, tokens: Tokens) -> F
             tokens=tokens,
             static_folder=page.STATIC_FOLDER,
             allowed_origins=config.allowed_origins,
-            hosts=_hosts_of(config),
+            hosts=hosts_of(config),
         ),
     )
     app.add_middleware(_Policy)

@@ -1,10 +1,11 @@
-"""`mrtpy bench live`: plays for a while with every knob moving, and measures what a performer would notice."""
+"""`mrtpy bench live`: plays for a while with every knob moving, and measures what a performer would notice.
+
+Also the door to `mrtpy bench model`, which is in bench_model.py.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import random
 import statistics
 import time
@@ -12,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magenta_rt_py.cli import bench_model
 from magenta_rt_py.cli.live import add_devices, check
 from magenta_rt_py.cli.options import add_bundle_option
 from magenta_rt_py.cli.report import add_json_option, emit, end_progress, progress
@@ -32,7 +34,7 @@ FRAME_SAMPLES = 1920
 
 def register(commands: Any) -> None:
     """Adds the command."""
-    parser = commands.add_parser("bench", help="measure this machine while it plays live", allow_abbrev=False)
+    parser = commands.add_parser("bench", help="measure this machine: playing live, or a model's speed", allow_abbrev=False)
     kinds = parser.add_subparsers(title="what", metavar="WHAT", dest="what", required=True)
     live = kinds.add_parser(
         "live",
@@ -50,6 +52,7 @@ def register(commands: Any) -> None:
     add_bundle_option(live)
     add_json_option(live)
     live.set_defaults(run=run)
+    bench_model.register(kinds)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from magenta_rt_py.cli import live_setup
     from magenta_rt_py.generators import performance, system
     from magenta_rt_py.live.board import Board
+    from magenta_rt_py.speed.machine import describe_machine
 
     if not 3.0 <= arguments.seconds <= 36_000.0:
         raise ValueError(f"--seconds is {arguments.seconds!r}; give 3 .. 36000")
@@ -81,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         session = playing.session
         watched = _play(arguments, board, session, has_input=has_input)
         counts = _samples(session, card)
-        report = {"command": f"bench live --seconds {arguments.seconds:g}", "machine": _machine(), **watched}
+        report = {"command": f"bench live --seconds {arguments.seconds:g}", "machine": describe_machine(), **watched}
         report.update(_figures(session, ready.planner.cost_seconds))
     end_progress(arguments)
     report["samples"] = counts
@@ -172,6 +176,8 @@ def _samples(session: Session, card: Card) -> dict[str, int]:
 
 def _figures(session: Session, costs: Any) -> dict[str, Any]:
     """What the session measured of itself."""
+    from magenta_rt_py.speed.timing import quantiles
+
     now, trips = session.status, session.engine.trace.round_trips
     delays = list(session.delays.delays)
     parts = {name: [getattr(delay, name) for delay in delays] for name in ("hop", "compute", "buffer", "device")}
@@ -180,7 +186,7 @@ def _figures(session: Session, costs: Any) -> dict[str, Any]:
         "rtf": session.engine.trace.num_units * 0.04 / max(sum(seconds for _, seconds in trips), 1e-9),
         "cost_seconds": {str(length): cost for length, cost in costs.items()},
         "request_seconds": {
-            str(length): _quantiles([seconds for frames, seconds in trips if frames == length])
+            str(length): quantiles([seconds for frames, seconds in trips if frames == length])
             for length in sorted({frames for frames, _ in trips})
         },
         "hop_seconds": now.hop_seconds,
@@ -190,10 +196,10 @@ def _figures(session: Session, costs: Any) -> dict[str, Any]:
         "late_requests": session.engine.trace.deadline_misses,
         "faults": [fault.message for fault in session.engine.faults],
         "control_delay_seconds": {
-            **_quantiles([delay.total for delay in delays]),
+            **quantiles([delay.total for delay in delays]),
             "count": len(delays),
             "split_median": {name: statistics.median(values) if values else None for name, values in parts.items()},
-            "split_p95": {name: _quantiles(values)["p95"] for name, values in parts.items()},
+            "split_p95": {name: quantiles(values)["p95"] for name, values in parts.items()},
         },
         "device": {
             "name": now.card.name,
@@ -208,18 +214,6 @@ def _figures(session: Session, costs: Any) -> dict[str, Any]:
     }
 
 
-def _quantiles(values: list[float]) -> dict[str, float | None]:
-    """Median, p95, p99 and the worst."""
-    if not values:
-        return {"p50": None, "p95": None, "p99": None, "max": None}
-    ordered = sorted(values)
-
-    def at(share: float) -> float:
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-    return {"p50": statistics.median(ordered), "p95": at(0.95), "p99": at(0.99), "max": ordered[-1]}
-
-
 def memory_megabytes() -> float | None:
     """Resident memory of this process; None if it cannot be told."""
     try:
@@ -227,16 +221,6 @@ def memory_megabytes() -> float | None:
     except ImportError:
         return None
     return psutil.Process().memory_info().rss / 1e6
-
-
-def _machine() -> dict[str, Any]:
-    load = os.getloadavg() if hasattr(os, "getloadavg") else (None,)
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "python": platform.python_version(),
-        "load_average": load[0],
-    }
 
 
 def _lines(report: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ def add_json_option(parser: argparse.ArgumentParser, *, default: Any = False) ->
 def emit(arguments: argparse.Namespace, report: dict[str, Any], lines: Sequence[str]) -> None:
     """Prints the report as JSON if --json was given, else the lines."""
     if arguments.json:
-        print(json.dumps(_plain(report), indent=2, allow_nan=False))
+        print(json.dumps(plain(report), indent=2, allow_nan=False))
     else:
         print("\n".join(lines))
 
@@ -34,14 +34,14 @@ def end_progress(arguments: argparse.Namespace) -> None:
     progress(arguments, "")
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null. Arrays become lists."""
+def plain(value: Any) -> Any:
+    """What JSON can hold: it has no NaN and no infinity: they become null. Arrays become lists."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

@@ -31,6 +31,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page")
     parser.add_argument("--max-sessions", type=int, metavar="N", help="who may play at once (default: as measured)")
+    many = parser.add_argument_group("several processes or machines (extra 'cluster')")
+    many.add_argument("--replicas", type=int, metavar="N", help="as many live servers, each with a device, at one address")
+    many.add_argument("--cluster", metavar="ADDRESS", help="of a running Ray cluster for --replicas, or auto")
     access = parser.add_argument_group("who gets in")
     access.add_argument("--auth", action="append", metavar="USER:PASSWORD", default=[], help="ask for it; may be repeated")
     access.add_argument("--share", action="store_true", help="a public link through gradio.live, for 72 hours at most")
@@ -55,9 +58,29 @@ def run(arguments: argparse.Namespace) -> int:
     from magenta_rt_py.ui import launch
 
     config = config_of(arguments)
+    if arguments.replicas is not None or arguments.cluster is not None:
+        return _run_replicas(arguments, config)
     raise_priority()  # before any thread begins: they inherit it
     keep_few_pools()
     launch.serve(config, say=lambda line: progress(arguments, line), tell=lambda line: _tell(arguments, line))
+    return 0
+
+
+def _run_replicas(arguments: argparse.Namespace, config: LaunchConfig) -> int:
+    """Several live servers, until Ctrl-C."""
+    if arguments.replicas is None or arguments.replicas < 1:
+        raise ValueError(f"--replicas is {arguments.replicas}; give 1 or more, --cluster says where they run")
+    try:
+        from magenta_rt_py.ui.launch_replicas import serve_replicas
+    except ImportError as error:
+        raise MissingExtraError("several replicas", error.name or "ray", "cluster") from error
+    serve_replicas(
+        config,
+        count=arguments.replicas,
+        cluster=arguments.cluster,
+        say=lambda line: progress(arguments, line),
+        tell=lambda line: _tell(arguments, line),
+    )
     return 0
 
 

@@ -128,10 +128,25 @@ def sample_coarse(
     so that turning it never compiles anything while the music plays.
     """
     config = models.lm_config
-    context = state.context_codes[None]
-    style = None if style_codes is None else style_codes[None]
-    positive = vocabulary.encoder_inputs(context, style, config)
-    negative = vocabulary.encoder_inputs(context, None, config)
+    tokens, knobs = request_inputs(models, state, style_codes, controls, clock)
+    key = released_key(models, state) if models.is_exact else request_key(state)
+    params = models.params_at(controls.adapter_strength)
+    codes = decode.generate(
+        params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact, averaged=models.averaged
+    )
+    return np.asarray(codes)
+
+
+def request_inputs(
+    models: Models,
+    state: LiveState,
+    style_codes: Int[np.ndarray, "style_levels"] | None,
+    controls: Controls,
+    clock: Float[np.ndarray, "frames features"],
+) -> tuple[Int[np.ndarray, "2 tokens"], decode.Controls]:
+    """What the language model is given for the frames to come: rows with and without the style, and the knobs."""
+    config, context = models.lm_config, state.context_codes[None]
+    styles = (None if style_codes is None else style_codes[None], None)
     knobs = decode.Controls(
         temperature=np.float32(controls.temperature),
         top_k=np.int32(controls.top_k),
@@ -140,13 +155,7 @@ def sample_coarse(
         context_clock=state.context_clock,
         target_clock=clock,
     )
-    tokens = np.concatenate([positive, negative])
-    key = released_key(models, state) if models.is_exact else request_key(state)
-    params = models.params_at(controls.adapter_strength)
-    codes = decode.generate(
-        params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact, averaged=models.averaged
-    )
-    return np.asarray(codes)
+    return np.concatenate([vocabulary.encoder_inputs(context, style, config) for style in styles]), knobs
 
 
 def compiled_programs() -> int:
@@ -218,7 +227,12 @@ def released_key(models: Models, state: LiveState) -> jax.Array:
 
 def stream_key(state: LiveState, purpose: str) -> jax.Array:
     """A PRNG key of the whole stream, one for each purpose."""
-    return jax.random.fold_in(jax.random.key(np.uint32(state.seed)), PURPOSES.index(purpose))
+    return key_of(np.uint32(state.seed), purpose)
+
+
+def key_of(seed: Any, purpose: str) -> jax.Array:
+    """`stream_key` of a seed, an unsigned 32-bit number that may be traced."""
+    return jax.random.fold_in(jax.random.key(seed), PURPOSES.index(purpose))
 
 
 def _fresh_refinement(models: Models) -> refinement.RefinementState | None:

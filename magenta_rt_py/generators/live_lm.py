@@ -13,25 +13,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from magenta_rt_py.generators import codec_lm, hearing
-from magenta_rt_py.generators.controls import Controls
+from magenta_rt_py.generators import codec_lm, hearing, sound_batch
+from magenta_rt_py.generators.live_batch import LiveBatch, Made, Part
 from magenta_rt_py.generators.models import Models
+from magenta_rt_py.generators.sound_batch import SoundBatch, Stream
 from magenta_rt_py.generators.state import CHUNK_FRAMES, FRAME_SAMPLES, MISSING, LiveState
 from magenta_rt_py.live import transport
 from magenta_rt_py.live.frame import Conditioning, Frame
-from magenta_rt_py.live.generator import Request
+from magenta_rt_py.live.generator import Kind, Request
 from magenta_rt_py.live.injection import Mix
 from magenta_rt_py.lm import clock as metrical_clock
 from magenta_rt_py.lm import decode, vocabulary
 
 __all__ = ["HeardMix", "LiveLM", "LiveSound", "make_chunk", "preroll"]
-
-PIECE_FRAMES = 4
-"""Frames that are refined at once, if there are so many."""
 
 
 class HeardMix(NamedTuple):
@@ -44,39 +41,68 @@ class HeardMix(NamedTuple):
 
 
 class LiveLM:
-    """A `live.generator.Generator` over a bundle's language model (stateful only in what the performer's sound came to).
+    """A `live.generator.BatchGenerator` over a bundle's language model.
+
+    Its only state is what the performer's sound came to.
 
     Attributes:
       heard_context: of the newest request with injection: the context that the model was given; for the event log.
+      batch: of the newest request: size of the batch that it was served in, and its place there; for the event log.
     """
 
-    def __init__(self, models: Models, *, lengths: Sequence[int] = (CHUNK_FRAMES,)) -> None:
+    def __init__(
+        self, models: Models, *, lengths: Sequence[int] = (CHUNK_FRAMES,), together: LiveBatch | None = None
+    ) -> None:
         """Nothing is compiled yet, see `warm_up`.
 
         Args:
           models: the loaded models.
           lengths: frames of the programs that requests are served with: the shortest that is long enough, cut. The
             chunk's is always among them.
+          together: what serves requests of several sessions at once; None serves this one alone.
         """
         self.models = models
         self.lengths = tuple(sorted({*lengths, models.lm_config.chunk_frames}))
         self.heard_context: Int[np.ndarray, "context levels"] | None = None
+        self.batch: tuple[int, int] | None = None
+        self._together = together or LiveBatch(models)
         self._hearing: hearing.HearingState | None = None
 
     def generate(self, request: Request) -> list[Frame]:
         """See Generator. `request.controls` is a Conditioning, `request.heard` a HeardMix or None."""
+        (made,) = self.run([self.begin(request)])
+        return self.end(request, made)
+
+    def kind(self, request: Request) -> Kind:
+        """See BatchGenerator."""
+        context = self.models.lm_config.context_frames
+        is_full = len(request.history) >= context and request.history[-context] is not None
+        rows, strength = 2 if request.heard is None else 3, None
+        if self.models.adapted is not None:
+            strength = request.controls.adapter_strength
+        return self._together.kind(rows, self._program(request.length, is_full=is_full), strength)
+
+    def begin(self, request: Request) -> Part:
+        """See BatchGenerator."""
         conditioning: Conditioning = request.controls
         own, context_clock = self._context(request.history)
         if not conditioning.has_clock:  # in training both were unset, or the context's alone, and never the other way
             context_clock = metrical_clock.unset_clock(len(context_clock))
         mixed = None if request.heard is None else self._mixed(request, own)
-        beats, tempos = _positions(conditioning, request.start, request.length)
         length = self._program(request.length, is_full=bool(own[0, 0] != MISSING))
         clock = _clock_ahead(conditioning, request.start, length)
-        codes = self._run(request, conditioning, own, mixed, context_clock, clock)
-        return [
-            Frame(codes[place], float(beats[place]), float(tempos[place])) for place in range(min(request.length, length))
-        ]
+        return self._part(request, own, mixed, context_clock, clock)
+
+    def run(self, parts: Sequence[Part]) -> list[Made]:
+        """See BatchGenerator."""
+        return self._together.run(parts)
+
+    def end(self, request: Request, made: Made) -> list[Frame]:
+        """See BatchGenerator."""
+        self.batch = made.batch
+        count = min(request.length, len(made.codes))
+        beats, tempos = _positions(request.controls, request.start, count)
+        return [Frame(made.codes[place], float(beats[place]), float(tempos[place])) for place in range(count)]
 
     def warm_up(self, *, with_input: bool = False) -> None:
         """Compiles the programs, or reads them from the compilation cache.
@@ -90,10 +116,11 @@ class LiveLM:
         own, context_clock = self._context(())
         conditioning = Conditioning(1.0, 0, 0.0, 0.0, None, transport.start(120.0))
         for length in self.lengths:
-            rows = _clock_ahead(conditioning, 0, length)
-            self._run(Request(0, 0, 0, length), conditioning, own, None, context_clock, rows)
-            if with_input:
-                self._run(Request(0, 0, 0, length), conditioning, own, own, context_clock, rows)
+            clock, request = _clock_ahead(conditioning, 0, length), Request(0, 0, 0, length, controls=conditioning)
+            for mixed in (None, own) if with_input else (None,):
+                part = self._part(request, own, mixed, context_clock, clock)
+                for size in self._together.sizes:
+                    self.run([part] * size)
 
     def _program(self, length: int, *, is_full: bool) -> int:
         """Until ten seconds of context are full the model is run at the length it was trained with."""
@@ -138,16 +165,15 @@ class LiveLM:
         self.heard_context = context[:, : self.models.lm_config.context_levels]
         return context
 
-    def _run(
+    def _part(
         self,
         request: Request,
-        conditioning: Conditioning,
         own: Int[np.ndarray, "context levels"],
         mixed: Int[np.ndarray, "context mixed_levels"] | None,
         context_clock: Float[np.ndarray, "context features"],
         clock: Float[np.ndarray, "frames features"],
-    ) -> Int[np.ndarray, "frames coarse_levels"]:
-        config = self.models.lm_config
+    ) -> Part:
+        config, conditioning = self.models.lm_config, request.controls
         style = None if conditioning.style is None else np.array(conditioning.style, np.int32)
         if mixed is None:
             tokens = _two_rows(own, style, config)
@@ -161,56 +187,66 @@ class LiveLM:
             context_clock=context_clock,
             target_clock=clock,
         )
-        key = jax.random.fold_in(jax.random.key(np.uint32(request.seed)), np.uint32(request.start % 2**32))
-        params = self.models.params_at(conditioning.adapter_strength)
-        averaged = self.models.averaged
-        return np.asarray(decode.generate(params, config, tokens, knobs, key, frames=len(clock), averaged=averaged))
+        strength = None if self.models.adapted is None else conditioning.adapter_strength
+        return Part(tokens, knobs, request.seed, request.start, request.batch, strength)
 
 
 class LiveSound:
-    """The sound of the frames that are played (stateful: the codec's state runs on from frame to frame)."""
+    """The sound of the frames that are played (stateful: the codec's state runs on from frame to frame).
+
+    Attributes:
+      is_coarse: whether the finer levels are left out, to save time.
+      width: see `live.session_parts.Sound`.
+    """
 
     latency_units = 1
     """Sound lags the codes by one frame: rendering frame u gives the sound of frame u - 1."""
 
-    def __init__(self, models: Models, *, seed: int, past: Sequence[Frame | None] = ()) -> None:
-        """Starts after the sound of `past`, or in silence."""
+    def __init__(
+        self,
+        models: Models,
+        *,
+        seed: int,
+        past: Sequence[Frame | None] = (),
+        together: SoundBatch | None = None,
+        place: int = 0,
+    ) -> None:
+        """Starts after the sound of `past`, or in silence.
+
+        Args:
+          models: the loaded models.
+          seed: of the stream.
+          past: frames before the first.
+          together: where it meets other streams; None makes it alone, or as a replay says by setting `width`.
+          place: of this stream among them.
+        """
         self.models = models
-        self.is_coarse = False
-        """Whether the finer levels are left out, to save time."""
+        self.is_coarse, self.width = False, 1
+        self._together, self._place = None, place
         self._state = codec_lm.init_state(models, seed=seed)
         recent = [frame for frame in past if frame is not None][-CHUNK_FRAMES:]
-        if recent:
+        if recent:  # alone, so that a replay begins with the same
             self.render(recent)
             self.peek(recent[:1])  # compiles the program for a single frame, too
+        self._together = together
 
     def render(self, frames: Sequence[Frame]) -> Float[np.ndarray, "samples 2"]:
         """The next len(frames) * 1920 samples; however frames are grouped, the same."""
-        self._state, samples = self._after(frames)
+        self._state, samples, self.width = self._after(frames)
         return samples
 
     def peek(self, frames: Sequence[Frame]) -> Float[np.ndarray, "samples 2"]:
         """What `render` would give, without going on."""
         return self._after(frames)[1]
 
-    def _after(self, frames: Sequence[Frame]) -> tuple[Any, Float[np.ndarray, "samples 2"]]:
+    def _after(self, frames: Sequence[Frame]) -> tuple[LiveState, Float[np.ndarray, "samples 2"], int]:
         if not frames:
-            return self._state, np.zeros((0, 2), np.float32)
-        codes, state = np.stack([frame.codes for frame in frames]), self._state
-        if not self.is_coarse:
-            state, codes = self._refine(state, codes)
-        return codec_lm.decode_audio(self.models, state, codes)
-
-    def _refine(self, state: LiveState, codes: Int[np.ndarray, "frames some"]) -> tuple[LiveState, np.ndarray]:
-        """In pieces of two lengths only: each one is a program of its own, and none must be compiled while it plays."""
-        pieces, first = [], 0
-        while first < len(codes):
-            count = PIECE_FRAMES if len(codes) - first >= PIECE_FRAMES else 1
-            refined, piece = codec_lm.refine(self.models, state, codes[first : first + count], Controls())
-            state = state._replace(refinement_state=refined)
-            pieces.append(piece)
-            first += count
-        return state, np.concatenate(pieces)
+            return self._state, np.zeros((0, 2), np.float32), self.width
+        stream = Stream(self._state, np.stack([frame.codes for frame in frames]), self.is_coarse)
+        if self._together is not None:
+            return self._together.render(self._place, stream)
+        place = self._place if self.width > 1 else 0
+        return (*sound_batch.render(self.models, {place: stream}, width=self.width)[place], self.width)
 
 
 def preroll(lm: LiveLM, conditioning: Conditioning, *, seed: int, chunks: int | None = None) -> tuple[Frame | None, ...]:

@@ -10,6 +10,7 @@ is heard soon, from the first bar on. Stateful where it holds a session.
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import sys
@@ -22,6 +23,7 @@ from jaxtyping import Float
 
 from magenta_rt_py import __version__, audio
 from magenta_rt_py.generators import styles
+from magenta_rt_py.generators.live_batch import LiveBatch
 from magenta_rt_py.generators.live_lm import HeardMix, LiveLM, LiveSound, preroll
 from magenta_rt_py.generators.style_desk import StyleDesk
 from magenta_rt_py.generators.system import MusicModel
@@ -36,7 +38,7 @@ from magenta_rt_py.live.session import Session
 from magenta_rt_py.live.session_parts import Master, SessionConfig
 from magenta_rt_py.live.worker import SimulatedWorker, ThreadWorker
 
-__all__ = ["Performance", "Ready", "get_ready", "initial_knobs", "replay_log"]
+__all__ = ["Performance", "Ready", "get_batch", "get_ready", "initial_knobs", "replay_log"]
 
 HORIZONS = (10, 15, 20, 25)
 """Frames of a short request. Each is a program of its own: one is chosen and compiled, and the longest, for when the
@@ -49,6 +51,8 @@ STYLE_SECONDS = 30.0
 OFFLINE_FRAMES = 20
 OFFLINE_SECONDS = {OFFLINE_FRAMES: 0.2, 50: 0.5}
 """Round trips that are assumed where nothing is timed: a machine four times as fast as the music, the same every time."""
+BATCH_SIZES = (1, 2, 4, 8, 16)
+"""Requests that are served at once: a program for each size."""
 LIVE_PROMPT_SAMPLES = 480_000
 SWITCH_SECONDS = 0.001
 CLOSING_SECONDS = 5.0
@@ -200,9 +204,10 @@ def measure(
     length: int,
     *,
     has_input: bool,
+    size: int = 1,
     repeats: int = 5,
 ) -> float:
-    """Median seconds of a request of `length` frames."""
+    """Median seconds of a batch of requests of `length` frames; a batch of 1 is a request alone."""
     heard = None
     if has_input:
         context = np.full((lm.models.lm_config.context_frames, lm.models.num_levels), -1, np.int32)
@@ -211,9 +216,52 @@ def measure(
     spent = []
     for _ in range(repeats):
         began = time.perf_counter()
-        lm.generate(request)
+        for made in lm.run([lm.begin(request) for _ in range(size)]):
+            lm.end(request, made)
         spent.append(time.perf_counter() - began)
     return statistics.median(spent)
+
+
+def get_batch(
+    ready: Ready,
+    conditioning: Conditioning,
+    *,
+    most: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> LiveBatch:
+    """Compiles and measures programs that serve several sessions at once, size by size, as far as this machine gets.
+
+    A size that takes as long as two of half of it gains nothing, and one that is too slow for the longest hop is of no use:
+    there it ends.
+
+    Args:
+      ready: from `get_ready` with input.
+      conditioning: what requests are measured with.
+      most: sessions at once.
+      say: told what is being done.
+    """
+    models, planned = ready.lm.models, ready.planner
+    first = (3, planned.longest_short_frames)  # what performances ask for; it decides
+    programs = [first, *((rows, length) for length in ready.lm.lengths for rows in (2, 3) if (rows, length) != first)]
+    alone = {length: _cost(planned.cost_seconds, length) for length in ready.lm.lengths}
+    costs = {(rows, length): [alone[length] / (1.0 if rows == 3 else INPUT_COST)] for rows, length in programs}
+    sizes = [1]
+    for size in BATCH_SIZES[1:]:
+        if sizes[-1] >= most or 2.0 * costs[first][-1] > planned.hop_seconds:
+            break
+        say(f"making ready for {size} at once")
+        lm = LiveLM(models, lengths=ready.lm.lengths, together=LiveBatch(models, sizes=(*sizes, size)))
+        spent: dict[tuple[int, int], float] = {}
+        for rows, length in programs:
+            time_it = functools.partial(measure, lm, conditioning, ready.past, length, has_input=rows == 3, size=size)
+            time_it(repeats=1)  # compiles
+            spent[rows, length] = time_it(repeats=5 if (rows, length) == first else 1)
+            if spent[first] >= 2.0 * costs[first][-1]:
+                return LiveBatch(models, sizes=sizes, costs=costs)
+        sizes.append(size)
+        for program in programs:
+            costs[program].append(spent[program])
+    return LiveBatch(models, sizes=sizes, costs=costs)
 
 
 def conditioning_of(model: MusicModel, settings: Settings) -> Conditioning:
@@ -262,7 +310,8 @@ def replay_log(
     if made_with != bundle_name(model):
         raise ValueError(f"{path}: made with bundle {made_with}, this is {bundle_name(model)}; load that one to replay it")
     lm = LiveLM(model.models, lengths=script.header["lengths"])
-    sound = LiveSound(model.models, seed=script.header["seed"], past=script.origins[0].past)
+    header, past = script.header, script.origins[0].past
+    sound = LiveSound(model.models, seed=header["seed"], past=past, place=header.get("sound_place", 0))
     return script, replay.play(script, lm, sound, make_heard=lambda codes: HeardMix(None, codes))
 
 

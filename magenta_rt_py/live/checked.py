@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from magenta_rt_py.live.frame import Frame
-from magenta_rt_py.live.generator import Generator, Request
+from magenta_rt_py.live.generator import BatchGenerator, Generator, Kind, Request
 
-__all__ = ["Checked", "check_frames"]
+__all__ = ["Checked", "CheckedBatch", "check_frames", "checked"]
 
 
 class Checked:
@@ -38,6 +39,42 @@ class Checked:
           ValueError: the answer cannot be played.
         """
         return check_frames(self._generator.generate(request), self._levels)
+
+
+class CheckedBatch(Checked):
+    """A `BatchGenerator` around another."""
+
+    def __init__(self, generator: BatchGenerator, *, levels: int | None) -> None:
+        """See Checked."""
+        super().__init__(generator, levels=levels)
+        self._inner = generator
+
+    def kind(self, request: Request) -> Kind:
+        """See BatchGenerator."""
+        return self._inner.kind(request)
+
+    def begin(self, request: Request) -> Any:
+        """See BatchGenerator."""
+        return self._inner.begin(request)
+
+    def run(self, parts: Sequence[Any]) -> Sequence[Any]:
+        """See BatchGenerator."""
+        return self._inner.run(parts)
+
+    def end(self, request: Request, made: Any) -> Sequence[Frame]:
+        """See BatchGenerator.
+
+        Raises:
+          ValueError: the answer cannot be played.
+        """
+        return check_frames(self._inner.end(request, made), self._levels)
+
+
+def checked(generator: Generator, *, levels: int | None) -> Checked:
+    """The generator, looked at; one that can serve several at once still can."""
+    if isinstance(generator, BatchGenerator):
+        return CheckedBatch(generator, levels=levels)
+    return Checked(generator, levels=levels)
 
 
 def check_frames(frames: Sequence[Frame] | None, levels: int | None) -> list[Frame]:

@@ -15,7 +15,7 @@ from magenta_rt_py.live.plan import Plan
 from magenta_rt_py.live.timeline import Slot, Timeline
 from magenta_rt_py.live.trace import Trace
 from magenta_rt_py.live.triggers import Periodic, Trigger
-from magenta_rt_py.live.worker import Response, Worker
+from magenta_rt_py.live.worker import Response, Worker, job_of
 
 KEPT_FAULTS = 100
 """The latest faults that are remembered."""
@@ -227,7 +227,7 @@ class Engine:
 
     def _start(self, bound: Request) -> None:
         self._taken_seconds, self._stall_reported = self._clock.now_seconds(), False
-        self._worker.start(bound, lambda: self._generator.generate(bound))
+        self._worker.start(bound, job_of(self._generator, bound))
 
     def _collect(self) -> None:
         """Places everything that is there."""

@@ -4,7 +4,7 @@
     request   what the model was asked, with everything it depends on        at its answer
     play      from this frame on, the answer to this request is played, from this place in it
     turn      another past: a snapshot, a rewind
-    output    volume, a concealment, coarse sound; a checksum of every ten seconds
+    output    volume, a concealment, coarse sound, sound made together with others'; a checksum of every ten seconds
 
 Stateful; any thread may call it. `replay.py` reads it.
 """
@@ -84,6 +84,8 @@ class Journal:
             "conditioning": request.controls.to_json(),
             "heard": None if heard is None else pack_codes(heard),
         }
+        if request.batch is not None and request.batch[0] > 1:
+            data["batch"] = list(request.batch)
         self.event(sample, "request", data)
 
     def play(self, sample: int, unit: int, slot: Slot) -> None:

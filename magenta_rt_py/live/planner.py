@@ -60,11 +60,20 @@ class PlannerConfig:
         return (*((1, frames) for frames in shorts), (2, self.chunk_frames), (3, self.chunk_frames))
 
     @property
+    def longest_short_frames(self) -> int:
+        """Longest horizon of the first step."""
+        return max(frames for number, frames in self.horizons if number == 1)
+
+    @property
+    def hop_seconds(self) -> float:
+        """Longest hop of the first step."""
+        return self.longest_hop(self.longest_short_frames) * UNIT_SECONDS
+
+    @property
     def rtf(self) -> float:
         """Seconds of music a second of work brings at the first step, backup not counted: at the longest hop that its
         longest request allows. So many performances, less the margin, one machine plays without giving anything up."""
-        longest = max(frames for number, frames in self.horizons if number == 1)
-        return self.longest_hop(longest) * UNIT_SECONDS / self.cost_seconds[longest]
+        return self.hop_seconds / self.cost_seconds[self.longest_short_frames]
 
     def longest_hop(self, horizon: int) -> int:
         """Frames from one request of `horizon` frames to the next, at most, so that the reserve is left."""

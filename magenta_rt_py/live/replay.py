@@ -28,6 +28,8 @@ from magenta_rt_py.live.timeline import Origin
 __all__ = ["Script", "Verdict", "play", "read_script", "verify"]
 
 CONTEXT_FRAMES = 250
+MOST_TOGETHER = 1024
+"""Streams in a batch; a log that names more is damaged."""
 KEPT_ANSWERS = 300
 """Answers that are remembered: more than ten seconds can be made of."""
 
@@ -57,6 +59,8 @@ class Script(NamedTuple):
     """(output sample, checksum up to there)."""
     knob_changes: int = 0
     """Knobs that were turned."""
+    widths: tuple[tuple[int, int], ...] = ()
+    """(unit, streams that the sound was made together with from there on, itself among them)."""
 
 
 class Verdict(NamedTuple):
@@ -88,7 +92,7 @@ def read_script(path: str | os.PathLike) -> Script:
 
 def _order(header: dict[str, Any], events: Iterator[event_log.Event]) -> Script:
     script = Script(header, {}, [], [Origin(0, frames_from_json(header["past"]))], [], [], [])
-    turned = 0
+    turned, widths = 0, []
     for sample, kind, data in events:
         if kind == "request":
             Conditioning.from_json(data["conditioning"])
@@ -98,6 +102,9 @@ def _order(header: dict[str, Any], events: Iterator[event_log.Event]) -> Script:
                 raise KeyError("seed")
             if data["heard"] is not None:
                 unpack_codes(data["heard"])
+            size, place = data.get("batch", (1, 0))
+            if not 0 <= place < size <= MOST_TOGETHER:
+                raise KeyError("batch")
             script.requests[data["number"]] = data
         elif kind == "play":
             script.takes.append(Take(data["unit"], data["request"], data["index"]))
@@ -109,12 +116,16 @@ def _order(header: dict[str, Any], events: Iterator[event_log.Event]) -> Script:
             script.outputs.append((sample, data["volume"], data["missing"]))
         elif kind == "coarse":
             script.coarse.append((data["unit"], data["is_coarse"]))
+        elif kind == "width":
+            if not 1 <= data["width"] <= MOST_TOGETHER:
+                raise KeyError("width")
+            widths.append((data["unit"], data["width"]))
         elif kind == "check":
             script.checks.append((sample, data["crc"]))
         elif kind == "end":
             script.header["end"] = data["unit"]
         turned += kind == "knob"
-    return script._replace(knob_changes=turned)
+    return script._replace(knob_changes=turned, widths=tuple(widths))
 
 
 def play(
@@ -152,6 +163,9 @@ def play(
         for at_unit, is_coarse in script.coarse:
             if at_unit == unit:
                 sound.is_coarse = is_coarse
+        for at_unit, width in script.widths:
+            if at_unit == unit:
+                sound.width = width
         if take.index >= len(answers[take.request]):
             raise ValueError(f"frame {take.index} of request {take.request} was played, but it has none; the log is damaged")
         samples, _ = sound_of(sound.render, [answers[take.request][take.index]])
@@ -221,6 +235,7 @@ def _answer(
         sequence=data["sequence"],
         seed=data.get("seed", script.header["seed"]),  # older logs have one seed for all
         heard=None if heard is None else make_heard(unpack_codes(heard)),
+        batch=tuple(data["batch"]) if "batch" in data else None,
     )
     answers[take.request] = list(generator.generate(request))
     # By count, not by number: a model that failed for a while leaves thousands of numbers without an answer.

@@ -30,7 +30,7 @@ from magenta_rt_py.live.actions import Actions
 from magenta_rt_py.live.board import Board, Change
 from magenta_rt_py.live.card import Card
 from magenta_rt_py.live.card_guard import CardGuard
-from magenta_rt_py.live.checked import Checked
+from magenta_rt_py.live.checked import checked
 from magenta_rt_py.live.clock import Clock
 from magenta_rt_py.live.conductor import Conductor
 from magenta_rt_py.live.delay import DelayMeter
@@ -118,7 +118,7 @@ class Session:
         self._planner = planner.init_state(planner_config)
         self.engine = Engine(
             self._planner.choice.plan,
-            Checked(generator, levels=next((len(frame.codes) for frame in past if frame is not None), None)),
+            checked(generator, levels=next((len(frame.codes) for frame in past if frame is not None), None)),
             worker,
             clock,
             prepare=self._prepare,
@@ -135,7 +135,7 @@ class Session:
         if self.config.has_input:
             self._performer = Performer(round_trip_samples=self.config.round_trip_samples)
         self._make_mix = make_mix
-        self._rendered = 0
+        self._rendered, self._sound_width = 0, 1
         self._playing_sequence = self._next_sequence = 0
         self._frames: deque[Float[np.ndarray, "samples 2"]] = deque()
         self._is_stopping, self._early_underruns = False, 0
@@ -400,7 +400,8 @@ class Session:
         if response.error:
             return
         context = None if request.heard is None else getattr(self._generator, "heard_context", None)
-        self._journal.request(self._stage.written, request, context)
+        served = request._replace(batch=getattr(self._generator, "batch", None))
+        self._journal.request(self._stage.written, served, context)
         self.delays.taken(request.sequence, response.taken_seconds)
         self._busy.append((seconds, self.engine.plan.interval * self.engine.plan.unit_seconds))
         programs = sorted(self._planner_config.cost_seconds)
@@ -464,10 +465,18 @@ class Session:
         slots += [self.engine.timeline.at(unit) for unit in range(begin + len(slots), end)]
         frames = [slot.payload for slot in slots if slot is not None]
         samples, self._sound_problem = sound_of(self._sound.render, frames)
+        self._note_width(begin)
         self._frames.extend(samples.reshape(len(frames), FRAME_SAMPLES, 2))
         if self._performer is not None:
             self._performer.play((begin - 1) * FRAME_SAMPLES, samples)
         self._rendered = end
+
+    def _note_width(self, unit: int) -> None:
+        """A sound that is made together with others' may round otherwise, so a replay must know how many they were."""
+        width = self._sound.width
+        if width != self._sound_width:
+            self._sound_width = width
+            self._journal.event(self._stage.written, "width", {"unit": unit, "width": width})
 
     def _checkpoint(self) -> None:
         path, end = self.config.checkpoint_path, self.engine.timeline.playhead

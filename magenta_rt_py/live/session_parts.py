@@ -24,6 +24,8 @@ class Sound(Protocol):
 
     is_coarse: bool
     """Whether the finer levels are left out."""
+    width: int
+    """How many streams were made together in the last `render`, this one among them; 1 is alone. A replay sets it."""
 
     def render(self, frames: Sequence[Frame]) -> Float[np.ndarray, "samples 2"]:
         """Sound of the frames, one frame late."""

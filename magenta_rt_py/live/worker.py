@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from magenta_rt_py.live.clock import Clock, VirtualClock
-from magenta_rt_py.live.generator import Request
+from magenta_rt_py.live.generator import BatchGenerator, Generator, Request
 
 Job = Callable[[], Sequence[Any]]
-"""The work of a request, ready to run."""
+"""The work of a request, ready to run; a `BatchJob` may also be run together with others."""
 ROUNDING_SECONDS = 1e-9
 """Times closer than this are the same."""
 
@@ -54,6 +55,25 @@ class Worker(Protocol):
     def close(self) -> bool | None:
         """Lets the device go."""
         ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BatchJob:
+    """A job whose generator can serve several at once."""
+
+    generator: BatchGenerator
+    request: Request
+
+    def __call__(self) -> Sequence[Any]:
+        """The payload, made alone."""
+        return self.generator.generate(self.request)
+
+
+def job_of(generator: Generator, request: Request) -> Job:
+    """The work of a request."""
+    if isinstance(generator, BatchGenerator):
+        return BatchJob(generator, request)
+    return lambda: generator.generate(request)
 
 
 def run_job(job: Job) -> tuple[tuple[Any, ...], str]:

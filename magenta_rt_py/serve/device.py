@@ -1,12 +1,14 @@
 """Device: one thread that serves the model requests of all sessions, the most urgent first.
 
-    session A   start -> |..waits..|##### job #####| -> wait collects it
-    session B   start -> |### job ###|                         B's sound would have run out first
-    device      one job at a time; whoever has the smallest lead when it is free goes next, of equals the eldest
+    session A   start -> |..waits..|##### batch #####| -> wait collects it
+    session B   start -> |### batch ###|                       B's sound would have run out first
+    session C   start ----------> |..|##### batch #####|       C came while the device was at work, and goes with A
+    device      one batch at a time; whoever has the smallest lead when it is free goes next, of equals the eldest, and
+                takes along whose requests are of the same kind (batching.py)
 
 A session that waits for its answer waits alone: `start` and `wait` never block on another one. A job that fails is its own
-session's answer. The round trip that a session sees includes its wait for the others, so its planner asks for longer pieces
-as the room fills.
+session's answer, in a batch too. The round trip that a session sees includes its wait for the others, so its planner asks
+for longer pieces as the room fills.
 
 Stateful; any thread.
 """
@@ -22,8 +24,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from magenta_rt_py.live.clock import Clock, WallClock
-from magenta_rt_py.live.generator import Request
-from magenta_rt_py.live.worker import Job, Response, run_job
+from magenta_rt_py.live.generator import Kind, Request
+from magenta_rt_py.live.worker import Job, Response
+from magenta_rt_py.serve import batching
 
 __all__ = ["Device", "DeviceStatus", "DeviceWorker"]
 
@@ -56,6 +59,7 @@ class _Task:
     worker: DeviceWorker
     request: Request
     job: Job
+    kind: Kind
     age: int
     taken_seconds: float
 
@@ -67,19 +71,26 @@ class Device:
       clock: whose time the answers carry; every session on this device keeps it.
     """
 
-    def __init__(self, *, clock: Clock | None = None, hung_seconds: float = HUNG_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        hung_seconds: float = HUNG_SECONDS,
+        window_seconds: float = batching.WINDOW_SECONDS,
+    ) -> None:
         """Starts the thread.
 
         Args:
           clock: of all the sessions; None is a wall clock.
           hung_seconds: a job that takes longer is reported.
+          window_seconds: a request waits so long for company at most.
         """
         self.clock: Clock = clock or WallClock()
-        self._hung_seconds = hung_seconds
+        self._hung_seconds, self._window_seconds = hung_seconds, window_seconds
         self._free = threading.Condition()
         self._waiting: list[_Task] = []
         self._workers: set[DeviceWorker] = set()
-        self._running: _Task | None = None
+        self._running: list[_Task] = []
         self._began_seconds = 0.0
         self._age, self._closed = 0, False
         self._done: deque[tuple[float, float, float]] = deque()  # (when, seconds of sound, seconds of work)
@@ -107,7 +118,7 @@ class Device:
         """How it is doing now."""
         rtf = self.rtf
         with self._free:
-            busy = self.clock.now_seconds() - self._began_seconds if self._running is not None else 0.0
+            busy = self.clock.now_seconds() - self._began_seconds if self._running else 0.0
             count, waiting = len(self._workers), len(self._waiting)
         problem = None
         if busy > self._hung_seconds:
@@ -146,10 +157,11 @@ class Device:
         return not self._thread.is_alive()
 
     def _put(self, worker: DeviceWorker, request: Request, job: Job) -> None:
+        kind = batching.kind_of(job)
         with self._free:
             if self._closed:
                 raise RuntimeError("the device is closed; it takes no more requests")
-            self._waiting.append(_Task(worker, request, job, self._age, self.clock.now_seconds()))
+            self._waiting.append(_Task(worker, request, job, kind, self._age, self.clock.now_seconds()))
             self._age += 1
             self._free.notify_all()
 
@@ -158,34 +170,44 @@ class Device:
         with self._free:
             self._workers.discard(worker)
             self._waiting = [task for task in self._waiting if task.worker is not worker]
-            return self._running is None or self._running.worker is not worker
+            return all(task.worker is not worker for task in self._running)
 
     def _serve(self) -> None:
-        while (task := self._take()) is not None:
-            payloads, error = _run(task.job)
+        while tasks := self._take():
+            answers = batching.run_together([task.job for task in tasks])
             now = self.clock.now_seconds()
             with self._free:
-                self._running = None
-                made, spent = len(payloads) * FRAME_SECONDS, now - self._began_seconds
+                self._running = []
+                made, spent = sum(len(payloads) for payloads, _ in answers) * FRAME_SECONDS, now - self._began_seconds
                 self._done.append((now, made, spent))
                 self._made_seconds, self._spent_seconds = self._made_seconds + made, self._spent_seconds + spent
-            task.worker._deliver(Response(task.request, payloads, task.taken_seconds, now, error))
-            del task, payloads  # or the last answer of a session that is gone would be kept while nobody asks
+            while tasks:  # emptied, or the last answer of a session that is gone would be kept while nobody asks
+                task, (payloads, error) = tasks.pop(), answers.pop()
+                task.worker._deliver(Response(task.request, payloads, task.taken_seconds, now, error))
+            del task, payloads
 
-    def _take(self) -> _Task | None:
-        """The most urgent task; None once the device is closed. Leads are asked without the lock: a session may need it."""
+    def _take(self) -> list[_Task]:
+        """The next batch; empty once the device is closed. Leads are asked without the lock: a session may need it."""
+        window_seconds = self._window_seconds
         while True:
             with self._free:
                 while not self._waiting and not self._closed:
                     self._free.wait()
                 if self._closed:
-                    return None
-                waiting = list(self._waiting)
-            chosen = min(waiting, key=lambda task: (task.worker._lead(), task.age))
+                    return []
+                waiting, age, sessions = list(self._waiting), self._age, len(self._workers)
+            seen = [batching.Waiting(each.kind, each.worker._lead(), each.taken_seconds, each.age) for each in waiting]
+            now = self.clock.now_seconds()
+            choice = batching.choose(seen, now, sessions=sessions, window_seconds=window_seconds)
+            chosen = [waiting[place] for place in choice.chosen]
+            del waiting
             with self._free:
-                if chosen in self._waiting and not self._closed:
-                    self._waiting.remove(chosen)
-                    self._running, self._began_seconds = chosen, self.clock.now_seconds()
+                if not chosen:
+                    is_over = age == self._age and not self._closed and not self._free.wait(choice.until_seconds - now)
+                    window_seconds = 0.0 if is_over else window_seconds
+                elif all(task in self._waiting for task in chosen) and not self._closed:
+                    self._waiting = [task for task in self._waiting if task not in chosen]
+                    self._running, self._began_seconds = list(chosen), self.clock.now_seconds()
                     return chosen
 
 
@@ -242,11 +264,3 @@ class DeviceWorker:
         except Exception:  # a broken session must not stop the others
             return math.inf
         return math.inf if math.isnan(lead) else lead
-
-
-def _run(job: Job) -> tuple[tuple, str]:
-    """As `run_job`, but nothing at all gets through: the thread is everybody's."""
-    try:
-        return run_job(job)
-    except BaseException as error:
-        return (), f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

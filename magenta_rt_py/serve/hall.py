@@ -60,7 +60,7 @@ class HallConfig:
     most_sessions: int | None = None
     """Seats; None: as many as the machine plays for."""
     rtf_share: float = 0.85
-    """Of the measured RTF, so much is given away."""
+    """Of the device's time, so much is given away, by the RTF that was measured for one and for batches of requests."""
     most_by_rtf: int = 8
     """But not more than one process can look after, however fast the device is: each performance takes about an eighth of a
     core for its sound and its socket, and Python runs one thread at a time (benchmarks/many_listeners.py). `most_sessions`
@@ -166,6 +166,8 @@ class Hall:
         """
         self.config = config or HallConfig()
         self._factory, self._clock = factory, clock or WallClock()
+        by_rtf = min(factory.about.most(self.config.rtf_share), self.config.most_by_rtf)
+        self._most = by_rtf if self.config.most_sessions is None else self.config.most_sessions
         self.device = device or Device()
         self._temporary = None if self.config.folder is not None else Path(tempfile.mkdtemp(prefix="magenta-rt-"))
         self.recordings = Recordings(self.config.folder or self._temporary, most_bytes=self.config.folder_bytes)
@@ -179,10 +181,7 @@ class Hall:
     @property
     def most(self) -> int:
         """Seats."""
-        if self.config.most_sessions is not None:
-            return self.config.most_sessions
-        by_rtf = math.floor(self.config.rtf_share * self._factory.about.rtf)
-        return max(1, min(by_rtf, self.config.most_by_rtf))
+        return self._most
 
     @property
     def seats(self) -> list[Seat]:
@@ -203,6 +202,11 @@ class Hall:
         with self._lock:
             ticket = self._seated.get(claim.seat_id)
             return None if ticket is None else ticket._seat
+
+    def keeps(self, claim: TokenClaim) -> bool:
+        """Whether a token has a seat here, or a place in the line."""
+        with self._lock:
+            return claim.seat_id in self._seated or any(each.claim.seat_id == claim.seat_id for each in self._line)
 
     def log_of(self, seat_id: str) -> Path | None:
         """The newest event log of a seat, also after it has ended; None if there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +13,7 @@ from magenta_rt_py.live.card import Card
 from magenta_rt_py.live.frame import Frame
 from magenta_rt_py.live.session import Session
 from magenta_rt_py.live.session_parts import SessionConfig
+from magenta_rt_py.serve.capacity import Capacity
 from magenta_rt_py.serve.device import Device
 
 __all__ = ["About", "Playing", "Resolve", "SeatFactory", "lead_seconds"]
@@ -35,7 +37,14 @@ class About:
     capabilities: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """What works with it: "injection", "tempo", "adapters" (their strength can be turned), ..."""
     rtf: float = 1.0
-    """Seconds of music for each second of work, backup not counted, as performances ask for it, measured at the start."""
+    """Seconds of music for each second of work, backup not counted, as performances ask for it, measured at the start; of
+    all together, with as many as keep up."""
+    capacity: Capacity | None = None
+    """How many keep up, by what batches of requests take; None: as many as `rtf` says."""
+
+    def most(self, share: float) -> int:
+        """Performances that keep up if the device is given to them for this share of the time; at least one."""
+        return max(1, math.floor(share * self.rtf)) if self.capacity is None else self.capacity.streams(share)
 
 
 @runtime_checkable

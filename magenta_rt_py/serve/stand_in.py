@@ -78,7 +78,7 @@ class StandIn:
 class StandInSound:
     """A `live.session_parts.Sound`, one frame late like the real one."""
 
-    is_coarse = False
+    is_coarse, width = False, 1
 
     def __init__(self, kind: str = "click", last: Frame | None = None) -> None:
         """Begins after a frame.

@@ -36,7 +36,7 @@ def test_some_clients_play_without_a_gap(root, tmp_path):
 
 
 def test_a_missing_packet_is_a_gap(listening):
-    client = listening.Client("", iter(()), 0.0, "good", 1.0, random.Random(0))
+    client = listening.Client(listening.one_place("", []), 0.0, "good", 1.0, random.Random(0))
     payload = wire.payload_of(np.zeros((1920, 2), np.float32))
     for position in (0, 1920, 5760, 7680):
         client._take(wire.pack(wire.Packet(wire.SOUND, 0, 2, 0, 0, 1920, 0, position, payload)))

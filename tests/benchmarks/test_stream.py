@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import sys
 
 import pytest
 
@@ -35,25 +34,3 @@ def test_prints_json_with_everything_the_readme_quotes(benchmark, capsys, tmp_pa
         assert figures["rtf"] > 0
         assert figures["load_average_after"] >= 0
     assert set(report["parts_of_2_s_request"]) == {"language_model_seconds", "refinement_seconds", "codec_seconds"}
-
-
-def test_first_sound_is_timed_with_an_empty_and_then_the_filled_cache(benchmark):
-    """A stand-in program: it notes in the cache folder that it ran, and is slow while that folder is empty."""
-    program = """
-import os, pathlib, time
-assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-cache = pathlib.Path(os.environ["MRT_COMPILATION_CACHE"])
-time.sleep(0 if list(cache.iterdir()) else 1.5)
-(cache / "compiled").touch()
-"""
-    figures = benchmark.first_sound(None, program)
-    assert figures["empty_cache"] >= 1.5
-    assert 0 < figures["filled_cache"]
-
-
-def test_first_sound_program_makes_sound(benchmark, tiny_bundle, monkeypatch):
-    """The program itself, in this process, where most is compiled already."""
-    monkeypatch.setattr(sys, "argv", ["first_sound", str(tiny_bundle)])
-    names = {}
-    exec(benchmark.FIRST_SOUND, names)
-    assert names["model"].bundle.path == tiny_bundle

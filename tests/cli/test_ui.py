@@ -57,6 +57,8 @@ def files(made, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--port", "70000"], "--port is 70000"),
+        (["--replicas", "0"], "--replicas is 0"),
+        (["--cluster", "auto"], "--replicas is None"),
         (["--port", "-1"], "--port is -1"),
         (["--port", "web"], "invalid int value"),
         (["--host", "192.0.2.1"], "--host is '192.0.2.1'"),
@@ -124,6 +126,7 @@ def test_the_command_is_in_the_help(run):
 
 def test_it_prints_the_address_first_and_ends_with_a_polite_kill(tiny_bundle, root, state):
     command = [sys.executable, "-m", "magenta_rt_py", "ui", "--bundle", str(tiny_bundle), "--port", "0", "--no-browser"]
+    command += ["--max-sessions", "1"]  # nothing is compiled for more
     process = subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
     )

@@ -96,6 +96,59 @@ def decoding():
     return check_decoding
 
 
+def check_streams(codec: Codec, codes: np.ndarray) -> None:
+    """Streams at different points, with different frames and levels, are decoded together as each alone.
+
+    Args:
+      codec: the codec.
+      codes: at least 21 frames of one stream.
+    """
+    cuts = {0: (0, 5), 2: (3, 14), 3: (9, 10)}  # place: (frames before, end)
+    levels = {0: codes.shape[2], 2: 2, 3: codes.shape[2]}
+
+    def starting() -> dict:
+        begun = {place: codec.init_decode_state(1) for place in cuts}
+        return {
+            place: codec.decode_step(state, codes[:, : cuts[place][0]])[0] if cuts[place][0] else state
+            for place, state in begun.items()
+        }
+
+    def wish(states: dict, lengths: dict) -> dict:
+        return {place: (states[place], codes[:, first:last, : levels[place]]) for place, (first, last) in lengths.items()}
+
+    whole = codec.decode_streams(wish(starting(), cuts), width=4)
+    assert set(whole) == set(cuts)
+    for place, (state, news) in wish(starting(), cuts).items():
+        after, samples = codec.decode_step(state, news)
+        assert whole[place][1].shape == samples.shape
+        # Another width is another program and may round otherwise, by parts in a million.
+        assert np.abs(whole[place][1] - samples).mean() < 1e-5 * max(1.0, np.abs(samples).max())
+        _, after_whole = codec.decode_step(whole[place][0], codes[:, -7:])
+        assert np.abs(after_whole - codec.decode_step(after, codes[:, -7:])[1]).mean() < 1e-4
+    # At the same place of the same width, how a stream is cut and who else is there makes no difference at all.
+    states, pieces = starting(), {place: [] for place in cuts}
+    for first in range(0, 14, 4):
+        pieces_now = {
+            place: (max(start, first), min(end, first + 4))
+            for place, (start, end) in cuts.items()
+            if max(start, first) < min(end, first + 4)
+        }
+        for place, (state, samples) in codec.decode_streams(wish(states, pieces_now), width=4).items():
+            states[place] = state
+            pieces[place].append(samples)
+    for place in cuts:
+        np.testing.assert_array_equal(np.concatenate(pieces[place], axis=1), whole[place][1])
+    with pytest.raises(ValueError, match="give 0 to 2"):
+        codec.decode_streams(wish(starting(), cuts), width=3)
+    assert codec.decode_streams({}, width=4) == {}
+
+
+@pytest.fixture(scope="session")
+def decoding_streams():
+    """The function check_streams(codec, codes)."""
+    return check_streams
+
+
 @pytest.fixture(scope="session")
 def make():
     """The function make_sound."""

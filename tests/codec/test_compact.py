@@ -32,6 +32,10 @@ def test_decoding_streams_to_the_same_samples(codec, sound, decoding):
     decoding(codec, codec.encode(sound[None, : 1920 * 21]))
 
 
+def test_several_streams_are_decoded_together_as_alone(codec, sound, decoding_streams):
+    decoding_streams(codec, codec.encode(sound[None, : 1920 * 21]))
+
+
 def test_a_batch_is_its_items(codec, sound, make):
     both = np.stack([sound[:19_200], make(5)[:19_200]])
     codes = codec.encode(both)

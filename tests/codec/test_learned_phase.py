@@ -29,6 +29,10 @@ def test_decoding_streams_to_the_same_samples(learned_codec, sound, decoding):
     decoding(learned_codec, learned_codec.encode(sound[None, : 1920 * 37]))
 
 
+def test_several_streams_are_decoded_together_as_alone(learned_codec, sound, decoding_streams):
+    decoding_streams(learned_codec, learned_codec.encode(sound[None, : 1920 * 21]))
+
+
 def test_the_codes_are_those_of_the_other_phase(codec, learned_codec, sound):
     np.testing.assert_array_equal(learned_codec.encode(sound[None, :19_200]), codec.encode(sound[None, :19_200]))
 

@@ -55,6 +55,10 @@ def test_decoding_streams_to_the_same_samples(codec, codes, decoding):
     decoding(codec, codes)
 
 
+def test_several_streams_are_decoded_together_as_alone(codec, codes, decoding_streams):
+    decoding_streams(codec, codes)
+
+
 def test_the_first_frame_of_a_decoded_stream_is_silent(codec, codes):
     _, samples = codec.decode_step(codec.init_decode_state(1), codes[:, :3])
     assert samples.shape == (1, 3 * 1920, 2)

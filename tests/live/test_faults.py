@@ -66,7 +66,7 @@ class Model:
 class Sine:
     """Eight periods a frame, so that the music itself has no seams; made anew from the frame's number for a replay."""
 
-    is_coarse = False
+    is_coarse, width = False, 1
 
     def __init__(self):
         self.trouble = None  # given the samples it would have made

@@ -58,7 +58,7 @@ class Counter:
 class Clicks:
     """A click at the start of each frame, one frame late: its loudness tells the frame's number modulo 8."""
 
-    is_coarse = False
+    is_coarse, width = False, 1
 
     def __init__(self, last):
         self.last = last
@@ -531,3 +531,43 @@ def test_a_performer_who_is_off_at_the_start_is_never_mixed_in(tmp_path):
     assert first.is_mixed.any() and first.samples.max() > 0.09 and steps.max() < 0.01, "it comes in by a ramp"
     assert stand.session.late_input_samples == 0
     stand.finish()
+
+
+def test_how_many_sounds_are_made_together_is_noted_and_told_to_a_replay(tmp_path):
+    stand = Stand(tmp_path)
+    stand.run(1.0)
+    stand.session._sound.width = 4
+    stand.run(1.0)
+    stand.finish()
+    script = replay.read_script(stand.log)
+    ((unit, width),) = script.widths
+    assert width == 4 and 25 <= unit <= 40
+    sound = Clicks(make_past()[-1])
+    assert replay.verify(script, replay.play(script, Counter(), sound)).is_identical and sound.width == 4
+
+
+def test_in_which_batch_a_request_was_served_is_noted_and_asked_for_by_a_replay(tmp_path):
+    stand = Stand(tmp_path)
+    stand.generator.batch = (4, 2)
+    stand.run(1.0)
+    stand.generator.batch = (1, 0)  # alone: nothing to note
+    stand.run(2.0)
+    stand.finish()
+    script, again = replay.read_script(stand.log), Counter()
+    for _ in replay.play(script, again, Clicks(make_past()[-1])):
+        pass
+    assert {request.batch for request in again.requests} == {(4, 2), None}
+    assert again.requests[0].batch == (4, 2) and again.requests[-1].batch is None
+
+
+@pytest.mark.parametrize("batch", [[4, 4], [0, 0], [4, -1], [10**6, 0]])
+def test_a_batch_that_cannot_be_is_a_damaged_log(tmp_path, batch):
+    stand = Stand(tmp_path)
+    stand.generator.batch = (4, 2)
+    stand.run(1.0)
+    stand.finish()
+    text = stand.log.read_text()
+    assert '"batch": [4, 2]' in text
+    stand.log.write_text(text.replace('"batch": [4, 2]', f'"batch": {batch}'))
+    with pytest.raises(ValueError, match="damaged"):
+        replay.read_script(stand.log)

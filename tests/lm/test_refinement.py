@@ -43,6 +43,22 @@ def test_pieces_equal_the_whole_draws_included(model):
     assert int(state.frame) == 9
 
 
+def test_several_streams_are_refined_together_as_alone(model):
+    """Each goes on from a point of its own, with its own key and temperature."""
+    params, vectors, codes = model
+    coarse = [codes[:1, first : first + 3, :2] for first in (0, 2, 5)]
+    states = [refinement.init_state(CONFIG) for _ in coarse]
+    states[1], _ = refine(model, codes[:1, :2, :2])
+    keys, temperatures = jax.random.split(KEY, 3), jnp.array([1.0, 0.5, 0.0])
+    after, found = refinement.refine_batch(params, CONFIG, vectors, tuple(states), jnp.stack(coarse), keys, temperatures)
+    for number in range(3):
+        given = params, CONFIG, vectors, states[number], coarse[number], keys[number], temperatures[number]
+        state, alone = refinement.refine(*given)
+        np.testing.assert_array_equal(found[number], alone)
+        assert int(after[number].frame) == int(state.frame) == (5 if number == 1 else 3)
+        np.testing.assert_allclose(after[number].tails[0], state.tails[0], atol=1e-5)
+
+
 def test_greedy_codes_are_the_likeliest_of_the_scored_logits(model):
     params, vectors, codes = model
     _, drawn = refine(model, codes[..., :2], temperature=0.0)

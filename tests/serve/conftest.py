@@ -52,13 +52,11 @@ class Server:
     """The app under uvicorn, as the product runs it."""
 
     def __init__(self, *, hall=None, factory=None, send_buffer=None, **config) -> None:
-        import uvicorn
-
         from magenta_rt_py.serve.app import ServeConfig, create_app
-        from magenta_rt_py.serve.fair_protocol import FairProtocol
         from magenta_rt_py.serve.hall import Hall, HallConfig
         from magenta_rt_py.serve.stand_in import StandInFactory
         from magenta_rt_py.serve.tokens import Tokens
+        from magenta_rt_py.serve.web_server import WebServer
 
         self.tokens = config.pop("tokens", None) or Tokens()
         self.hall = Hall(StandInFactory(**(factory or {})), HallConfig(**{"most_sessions": 16, **(hall or {})}))
@@ -68,29 +66,14 @@ class Server:
             self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         self.port = self._listening.getsockname()[1]
         self.address, self.socket = f"http://127.0.0.1:{self.port}", f"ws://127.0.0.1:{self.port}/live/ws"
-        self._uvicorn = uvicorn.Server(
-            uvicorn.Config(
-                self.app,
-                loop="asyncio",
-                ws=FairProtocol,
-                ws_max_size=65_536,
-                ws_per_message_deflate=False,
-                log_level="warning",
-                lifespan="on",
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._listening]}, daemon=True)
-        self._thread.start()
-        until(lambda: self._uvicorn.started or not self._thread.is_alive())
-        assert self._uvicorn.started, "the server did not start"
+        self._server = WebServer(self.app, self._listening)
+        self._server.start()
 
     def stop(self) -> None:
         """Ends it."""
-        self._uvicorn.should_exit = True
-        self._thread.join(30.0)
+        self._server.stop()
+        until(lambda: not self._server.is_serving, what="the server's end")
         self._listening.close()
-        assert not self._thread.is_alive(), "the server does not end"
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import weakref
 import pytest
 
 from magenta_rt_py.live.clock import VirtualClock
-from magenta_rt_py.live.generator import Request
-from magenta_rt_py.live.worker import Worker
+from magenta_rt_py.live.generator import Kind, Request
+from magenta_rt_py.live.worker import BatchJob, Worker
 from magenta_rt_py.serve.device import Device
 
 REQUEST = Request(0, 0, 0, 2)
@@ -221,3 +221,124 @@ def test_twelve_sessions_are_all_served(device):
     for thread in threads:
         thread.join(30.0)
     assert counts == [20] * 12 and device.status.workers == 0
+
+
+# Batches.
+
+
+class Echo:
+    """A model that answers with what was heard, and notes how many it served at once."""
+
+    def __init__(self, kind="echo"):
+        self.runs, self._kind = [], Kind(kind, (1, 2, 4), (0.0, 0.0, 0.0))
+
+    def kind(self, request):
+        return self._kind
+
+    def begin(self, request):
+        return request.heard
+
+    def run(self, parts):
+        if None in parts:
+            raise RuntimeError("nothing heard")
+        self.runs.append(len(parts))
+        return list(parts)
+
+    def end(self, request, made):
+        return [made] * request.length
+
+    def generate(self, request):
+        return self.end(request, self.run([self.begin(request)])[0])
+
+
+def ask(model, worker, heard):
+    request = REQUEST._replace(heard=heard)
+    worker.start(request, BatchJob(model, request))
+
+
+def test_those_who_wait_go_together_and_each_gets_its_own(device):
+    gate, model = Gate(device), Echo()
+    gate.start()
+    workers = [device.worker(lambda lead=lead: lead) for lead in (0.9, 0.2, 0.5, 0.8, 0.7, 0.3)]
+    for number, worker in enumerate(workers):
+        ask(model, worker, number)
+    gate.go.set()
+    for number, worker in enumerate(workers):
+        assert collect(device, worker).payloads == (number, number)
+    assert model.runs == [4, 2]
+
+
+def test_one_that_fails_in_a_batch_takes_nobody_down(device):
+    gate, model = Gate(device), Echo()
+    gate.start()
+    workers = [device.worker(lambda: 0.5) for _ in range(3)]
+    for heard, worker in zip(("a", None, "c"), workers):
+        ask(model, worker, heard)
+    gate.go.set()
+    answers = [collect(device, worker) for worker in workers]
+    assert [answer.payloads for answer in answers] == [("a", "a"), (), ("c", "c")]
+    assert answers[1].error == "RuntimeError: nothing heard" and not answers[0].error and not answers[2].error
+
+
+def test_other_models_do_not_mix(device):
+    gate, models = Gate(device), (Echo("one"), Echo("two"))
+    gate.start()
+    workers = [device.worker(lambda: 0.5) for _ in range(4)]
+    for number, worker in enumerate(workers):
+        ask(models[number % 2], worker, number)
+    gate.go.set()
+    for number, worker in enumerate(workers):
+        assert collect(device, worker).payloads == (number, number)
+    assert models[0].runs == models[1].runs == [2]
+
+
+def test_one_that_leaves_while_a_batch_waits_is_not_in_it(device):
+    gate, model = Gate(device), Echo()
+    gate.start()
+    workers = [device.worker(lambda: 0.5) for _ in range(3)]
+    for number, worker in enumerate(workers):
+        ask(model, worker, number)
+    assert workers[1].close() is True
+    gate.go.set()
+    assert collect(device, workers[0]).payloads == (0, 0) and collect(device, workers[2]).payloads == (2, 2)
+    assert model.runs == [2]
+
+
+def test_a_lonely_request_waits_for_the_window_and_no_longer():
+    """On a clock that stands still, too: nobody moves it while all wait for their answers."""
+    for clock in (None, VirtualClock()):
+        device, model = Device(clock=clock, window_seconds=0.2), Echo()
+        worker, _ = device.worker(lambda: 10.0), device.worker(lambda: 10.0)
+        began = time.perf_counter()
+        ask(model, worker, 1)
+        assert worker._done.get(timeout=10.0).payloads == (1, 1)
+        assert time.perf_counter() - began >= 0.19 and model.runs == [1]
+        assert device.close()
+
+
+def test_with_everybody_there_nothing_is_waited_for():
+    device, model = Device(window_seconds=30.0), Echo()
+    workers = [device.worker(lambda: math.inf) for _ in range(2)]
+    for number, worker in enumerate(workers):
+        ask(model, worker, number)
+    assert [collect(device, worker, 10.0).payloads for worker in workers] == [(0, 0), (1, 1)]
+    assert model.runs == [2] and device.close()
+
+
+def test_rtf_counts_all_sound_of_a_batch_for_its_work_once():
+    clock, model = VirtualClock(), Echo()
+    device = Device(clock=clock)
+    run = model.run
+    model.run = lambda parts: clock.wait_until(clock.now_seconds() + 1.0) or run(parts)
+    gate = Gate(device)
+    gate.start()
+    workers = [device.worker(lambda: 0.5) for _ in range(4)]
+    for worker in workers:
+        request = REQUEST._replace(heard=1, length=50)
+        worker.start(request, BatchJob(model, request))
+    gate.go.set()
+    for worker in workers:
+        assert len(worker._done.get(timeout=5.0).payloads) == 50
+    made = 4 * 2.0 + 0.04  # the gate's frame is work that took no time
+    assert device.rtf == pytest.approx(made)
+    assert device.close()

@@ -34,7 +34,7 @@ class Counter:
 class Clicks:
     """A click at the start of each frame, one frame late: its loudness tells the frame's number modulo 8."""
 
-    is_coarse = False
+    is_coarse, width = False, 1
 
     def __init__(self, last):
         self.last = last

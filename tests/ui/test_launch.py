@@ -243,14 +243,14 @@ def test_where_no_socket_gets_through_there_is_the_plain_player(launched, new_pa
     """As in a Colab page. The sound of the plain player itself: test_fallback."""
     make_server, opens = live_server._server_of, threading.Event()
 
-    def without_sockets(app, certificate):
+    def without_sockets(app, listening, certificate):
         async def refuse(scope, receive, send):
             if scope["type"] == "websocket" and not opens.is_set():
                 await send({"type": "websocket.close"})
             else:
                 await app(scope, receive, send)
 
-        return make_server(refuse, certificate)
+        return make_server(refuse, listening, certificate)
 
     monkeypatch.setattr(live_server, "_server_of", without_sockets)
     # Gradio would not know a generator behind the function that checks types in tests.

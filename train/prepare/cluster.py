@@ -7,18 +7,14 @@ must see the audio folder, the bundle and the prepared folder at the same paths.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from magenta_rt_py.errors import MissingExtraError
+from magenta_rt_py import cluster
 from magenta_rt_py.train.prepare.pieces import Encoders
 from magenta_rt_py.train.prepare.run import Preparation, load_encoders
 from magenta_rt_py.train.prepare.shards import ShardPlan, kept_files, make_shard
-
-OBJECT_STORE_BYTES = 200 * 2**20
-"""Shared memory of a cluster on this machine: rows are names, the sound itself never travels."""
 
 
 class ShardWorker:
@@ -71,19 +67,19 @@ def make_on_cluster(
         raise ValueError(f"got {workers} workers, expected at least 1")
     if not plans:
         return
-    try:
-        import ray
-        import ray.data
-        from ray.exceptions import RayError
-    except ImportError as error:
-        raise MissingExtraError("preparing on a cluster", "ray", "cluster") from error
+    with cluster.joined("preparing on a cluster", address=address, cores=workers + 1):
+        _make(work, plans, workers=workers, done=done)
+
+
+def _make(
+    work: Preparation, plans: Sequence[ShardPlan], *, workers: int, done: Callable[[ShardPlan], None] | None
+) -> None:
+    """Makes them on the cluster that was joined."""
+    import ray.data
+    from ray.exceptions import RayError
+
     logging.getLogger("ray.data").setLevel(logging.WARNING)  # how far it is, `done` tells
     ray.data.DataContext.get_current().enable_progress_bars = False
-    own = not ray.is_initialized()
-    if own:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # whoever prepares music has not agreed to be counted
-        local = {"num_cpus": workers + 1, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        ray.init(address=address, log_to_driver=False, configure_logging=False, **(local if address is None else {}))
     try:
         rows = ray.data.from_items([{"name": plan.name} for plan in plans], override_num_blocks=len(plans))
         pool = ray.data.ActorPoolStrategy(size=workers)
@@ -93,13 +89,4 @@ def make_on_cluster(
             if done is not None:
                 done(by_name[row["name"]])
     except RayError as error:
-        raise OSError(f"the cluster stopped: {_reason(error)}; run the same command again to go on") from error
-    finally:
-        if own:
-            ray.shutdown()
-
-
-def _reason(error: Exception) -> str:
-    """The last line of a cluster's error, which is the worker's own."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+        raise OSError(f"the cluster stopped: {cluster.reason_of(error)}; run the same command again to go on") from error
