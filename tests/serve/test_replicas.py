@@ -66,20 +66,21 @@ def test_performers_are_spread_and_hear_music_from_both(play, ask):
         listener.wait_for_sound(0.5)
         assert listener.is_whole()
     names = [listener.place["replica"] for listener in playing]
-    assert len(set(names)) == 2 and all(names.count(name) == 3 for name in names)
+    # Who sits down within seconds counts twice until then, so that it need not be three and three.
+    assert len(set(names)) == 2 and all(2 <= names.count(name) <= MOST for name in names)
     assert len({listener.place["socket"] for listener in playing}) == 2
 
 
-def test_who_comes_back_finds_the_seat(play, ask):
+def test_who_comes_back_finds_the_seat(play, ask, until):
     listener = play()
     listener.wait_for_sound(0.5)
     listener.drop()
-    others = [ask() for _ in range(3)]  # whom it would be sent to by room changes meanwhile
+    # Where somebody new is sent to by room: to the other one, sooner or later.
+    until(lambda: ask()["replica"] != listener.place["replica"], what="a place at the other replica")
     place = ask(listener.place)
     assert place["is_kept"] and {name: place[name] for name in ("replica", "socket", "token")} == {
         name: listener.place[name] for name in ("replica", "socket", "token")
     }
-    assert {other["replica"] for other in others} > {place["replica"]}
     end = listener.packets[-1].position + listener.packets[-1].samples
     again = play(place, resume={"opening": listener.opening, "position": end})
     assert again.wait("resumed")["position"] == end
