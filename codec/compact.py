@@ -15,6 +15,7 @@ from magenta_rt_py.codec.config import CompactCodecConfig
 from magenta_rt_py.codec.interface import Codec, check_places
 from magenta_rt_py.nn import quantizer
 from magenta_rt_py.nn.cores import ONE_CORE
+from magenta_rt_py.nn.streaming import step_streams
 
 # The nets always run on blocks of this many frames, padded. One compiled program serves every piece of a stream, and
 # whole equals streamed because a frame's numbers do not depend on its place in the block: all matrix products have a
@@ -91,10 +92,7 @@ def _decode_blocks(
     valid_frames: Int[Array, "streams"],
 ) -> tuple[tuple[network.BlockStates, ...], Float[Array, "streams 1 frames stft_frames channels bands"]]:
     """`_decode_block` of several streams."""
-    one = functools.partial(_block_logs, config, parameters)
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    stacked, logs = jax.vmap(one)(stacked, codes, used_levels, valid_frames)
-    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), logs
+    return step_streams(functools.partial(_block_logs, config, parameters), states, codes, used_levels, valid_frames)
 
 
 class CompactCodec(Codec):

@@ -17,6 +17,7 @@ from magenta_rt_py.codec.network import flatten, unflatten
 from magenta_rt_py.codec.spectrostream_config import SpectroStreamConfig
 from magenta_rt_py.codec.spectrostream_layers import Span
 from magenta_rt_py.nn import quantizer
+from magenta_rt_py.nn.streaming import step_streams
 
 # The nets always run on blocks of this many frames, and frame n of a stream always stands at place n modulo it: one
 # compiled program serves every piece, and a frame's numbers cannot depend on how the stream is cut. A chunk is five
@@ -118,9 +119,7 @@ def _decode_blocks(
         pasts, tail, samples = _decode_block(config, parameters, *state, *places)
         return (pasts, tail), samples
 
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    stacked, samples = jax.vmap(one)(stacked, codes, starts, stops, silents)
-    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), samples
+    return step_streams(one, states, codes, starts, stops, silents)
 
 
 @functools.lru_cache(maxsize=16)

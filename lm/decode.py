@@ -9,8 +9,8 @@ Rows are the variants that guidance compares; they share every drawn id:
     2 rows  condition, masked
     3 rows  condition, masked, own context (see lm.guidance.guide_twice)
 The masked row knows neither style nor clock, so that guidance pushes towards both: with the clock in it the starter's
-beat stays vague (docs/benchmarks.md, beat). Without a tempo, and in models without a clock, the style is
-all that it lacks, as in the released system.
+beat stays vague (docs/benchmarks.md, beat). Without a tempo, and in models without a clock, the style is all that it
+lacks, as in the released system.
 Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
 """
 
@@ -250,8 +250,8 @@ def generate_tokens(
 
 _tokens_on_one_core = jax.jit(generate_tokens, static_argnames=_STATIC, compiler_options=ONE_CORE)
 _tokens_on_all_cores = jax.jit(generate_tokens, static_argnames=_STATIC)
-_batch_on_one_core = jax.jit(_generate_batch, static_argnames=_STATIC[:2], compiler_options=ONE_CORE)
-_batch_on_all_cores = jax.jit(_generate_batch, static_argnames=_STATIC[:2])
+_batch_on_one_core = jax.jit(_generate_batch, static_argnames=("config", "frames"), compiler_options=ONE_CORE)
+_batch_on_all_cores = jax.jit(_generate_batch, static_argnames=("config", "frames"))
 
 
 @partial(jax.jit, static_argnames=("config",))

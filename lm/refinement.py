@@ -27,6 +27,7 @@ from magenta_rt_py.lm.tables import smoothed_log_unigram
 from magenta_rt_py.nn.conv import CausalDepthwiseConv
 from magenta_rt_py.nn.cores import ONE_CORE
 from magenta_rt_py.nn.norms import RMSNorm
+from magenta_rt_py.nn.streaming import step_streams
 
 Params = dict[str, Any]
 
@@ -208,8 +209,7 @@ def init_state(config: RefinementConfig, batch: int = 1) -> RefinementState:
     return RefinementState(_empty_tails(config, batch), jnp.zeros((), jnp.int32))
 
 
-@partial(jax.jit, static_argnames=("config",), compiler_options=ONE_CORE)
-def refine(
+def _refine(
     params: Params,
     config: RefinementConfig,
     code_vectors: Float[Array, "levels codes dim"],
@@ -227,38 +227,6 @@ def refine(
     Returns:
       the next state, and all levels (the coarse ones as given).
     """
-    return _refine(params, config, code_vectors, state, coarse_codes, key, temperature)
-
-
-@partial(jax.jit, static_argnames=("config",), compiler_options=ONE_CORE)
-def refine_batch(
-    params: Params,
-    config: RefinementConfig,
-    code_vectors: Float[Array, "levels codes dim"],
-    states: tuple[RefinementState, ...],
-    coarse_codes: Int[Array, "streams batch frames coarse"],
-    keys: PRNGKeyArray | Array,
-    temperatures: Float[Array, "streams"],
-) -> tuple[tuple[RefinementState, ...], Int[Array, "streams batch frames levels"]]:
-    """`refine` for several streams, each at a point of its own, with its own key and temperature."""
-
-    def one(state: RefinementState, codes: Array, key: Array, temperature: Array) -> Any:
-        return _refine(params, config, code_vectors, state, codes, key, temperature)
-
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    stacked, codes = jax.vmap(one)(stacked, coarse_codes, keys, temperatures)
-    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), codes
-
-
-def _refine(
-    params: Params,
-    config: RefinementConfig,
-    code_vectors: Float[Array, "levels codes dim"],
-    state: RefinementState,
-    coarse_codes: Int[Array, "batch frames coarse"],
-    key: PRNGKeyArray | Array,
-    temperature: Float[Array, ""] | float,
-) -> tuple[RefinementState, Int[Array, "batch frames levels"]]:
     model, variables = RefinementModel(config), {"params": params}
     batch, frames, _ = coarse_codes.shape
     tails, x = model.apply(variables, state.tails, coarse_codes, code_vectors, method="trunk")
@@ -272,6 +240,23 @@ def _refine(
         if level < config.num_levels - 1:
             x = x + model.apply(variables, levels[level], level, code_vectors, method="below")
     return RefinementState(tails, state.frame + frames), jnp.stack(levels, axis=-1)
+
+
+refine = jax.jit(_refine, static_argnames=("config",), compiler_options=ONE_CORE)
+
+
+@partial(jax.jit, static_argnames=("config",), compiler_options=ONE_CORE)
+def refine_batch(
+    params: Params,
+    config: RefinementConfig,
+    code_vectors: Float[Array, "levels codes dim"],
+    states: tuple[RefinementState, ...],
+    coarse_codes: Int[Array, "streams batch frames coarse"],
+    keys: PRNGKeyArray | Array,
+    temperatures: Float[Array, "streams"],
+) -> tuple[tuple[RefinementState, ...], Int[Array, "streams batch frames levels"]]:
+    """`refine` for several streams, each at a point of its own, with its own key and temperature."""
+    return step_streams(partial(_refine, params, config, code_vectors), states, coarse_codes, keys, temperatures)
 
 
 def _draw(

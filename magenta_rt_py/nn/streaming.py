@@ -15,6 +15,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StreamingLayer:
@@ -28,3 +31,20 @@ class StreamingLayer:
     delay_outputs: int = 0  # outputs at the start of a stream that lie before the start of the whole result
     lookahead_inputs: int = 0  # inputs after an output's own that it depends on
     past_inputs: int | None = None  # inputs before an output's own that it depends on; None: all
+
+
+def step_streams(
+    step: Callable[..., tuple[Any, Any]], states: tuple[Any, ...], *inputs: Any
+) -> tuple[tuple[Any, ...], Any]:
+    """`step(state, *inputs)` for several streams in one program, each at a point of its own.
+
+    Args:
+      step: of one stream.
+      states: one a stream. Apart, so that a stream's state can come and go with it.
+      inputs: arrays with a leading stream axis.
+    Returns:
+      next states, one a stream, and outputs with a leading stream axis.
+    """
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    stacked, outputs = jax.vmap(step)(stacked, *inputs)
+    return tuple(jax.tree.map(lambda leaf, place=place: leaf[place], stacked) for place in range(len(states))), outputs

@@ -144,6 +144,7 @@ class Hall:
     Attributes:
       device: what computes for all.
       recordings: files that were made here.
+      came: who got a seat or a place in the line so far; who comes back is not counted again.
     """
 
     def __init__(
@@ -174,6 +175,7 @@ class Hall:
         self._lock = threading.RLock()
         self._seated: dict[str, Ticket] = {}
         self._line: list[Ticket] = []
+        self.came = 0
         self._ending: list[Seat] = []
         self._trimmed_seconds, self._closed = -math.inf, threading.Event()
         self._thread: threading.Thread | None = None
@@ -234,6 +236,7 @@ class Hall:
             if self._take_over(ticket):
                 return ticket
             self._check_room(ticket)
+            self.came += 1
             self._line.append(ticket)
             self._advance(just_came=ticket)
             return ticket

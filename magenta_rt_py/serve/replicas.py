@@ -127,8 +127,10 @@ class Replica:
 
     def record_routing_stats(self) -> dict[str, int]:
         """Asked by Ray Serve, for `router.MostRoom`."""
-        health = self._server.hall.health()
-        return {"most": health.most, "seated": health.sessions, "waiting": health.waiting}
+        hall = self._server.hall
+        # Counted first: whoever comes in between is on the way for a moment longer, and never missed.
+        came, health = hall.came, hall.health()
+        return {"most": health.most, "seated": health.sessions, "waiting": health.waiting, "came": came}
 
     async def __call__(self, request: Request) -> Response:
         """The one address's two routes: a page is sent on, a program is told."""

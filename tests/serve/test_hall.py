@@ -165,6 +165,7 @@ def test_a_lost_connection_has_a_while_to_come_back(make):
     assert not second.is_seated
     again = house.enter(1)
     assert again.ticket.seat is seat and again.ticket.has_resumed and not first.of(events.Ended)
+    assert house.hall.came == 2  # the first and the second; who comes back is not counted again
     house.pass_by(19.0)
     assert seat.ended is None
     again.lose()

@@ -57,6 +57,15 @@ def test_who_is_on_the_way_counts_for_some_seconds(chooser, now):
     assert choose(chooser, pair)[0] == "b"
 
 
+def test_who_has_come_is_counted_once(chooser):
+    pair = [replica("a", most=4, seated=0, waiting=0, came=7), replica("b", most=4, seated=0, waiting=0, came=0)]
+    assert [choose(chooser, pair)[0] for _ in range(2)] == ["a", "b"]
+    pair[0].routing_stats |= {"seated": 1, "came": 8}  # who was sent to a sat down; who was sent to b is still on the way
+    assert [choose(chooser, pair)[0] for _ in range(2)] == ["a", "b"]
+    pair[0].routing_stats |= {"seated": 1, "came": 9}  # the second came, and the first has left
+    assert choose(chooser, pair)[0] == "a"
+
+
 def test_who_names_a_replica_goes_there_however_full_it_is(chooser):
     pair = [replica("a", most=4, seated=0, waiting=0), replica("b", most=4, seated=4, waiting=9)]
     assert choose(chooser, pair, "b") == ["b", "a"]

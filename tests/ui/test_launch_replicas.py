@@ -4,7 +4,6 @@ import contextlib
 import socket
 
 import httpx
-import jaxtyping
 import pytest
 from ray import cloudpickle
 
@@ -17,13 +16,9 @@ PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
+def state(tmp_path, monkeypatch, unchecked):
     """Recordings and certificates go here, and types are not checked: a real server runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture
