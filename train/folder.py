@@ -267,12 +267,17 @@ def _probe(path: Path, shortest_seconds: float) -> None:
         raise AudioFormatError(f"too short ({seconds:.1f} s, at least {shortest_seconds:g} s)")
 
 
-def read_48k(path: Path) -> Iterator[Float[np.ndarray, "samples 2"]]:
-    """A file in ragged blocks of about ten seconds, 48 kHz stereo; the resampler runs on across blocks."""
+def read_48k(path: Path, *, speed: float = 1.0) -> Iterator[Float[np.ndarray, "samples 2"]]:
+    """A file in ragged blocks of about ten seconds, 48 kHz stereo; the resampler runs on across blocks.
+
+    Args:
+      path: the file.
+      speed: as of a tape: 1.04 is 4 % faster, and 0.68 semitones higher.
+    """
     try:
         with soundfile.SoundFile(str(path)) as file:
-            rate = file.samplerate
-            resampler = None if rate == SAMPLE_RATE_HZ else soxr.ResampleStream(rate, SAMPLE_RATE_HZ, 2, dtype="float32")
+            rate, heard = file.samplerate, file.samplerate * speed
+            resampler = None if heard == SAMPLE_RATE_HZ else soxr.ResampleStream(heard, SAMPLE_RATE_HZ, 2, dtype="float32")
             for block in file.blocks(blocksize=10 * rate, dtype="float32", always_2d=True):
                 if not np.isfinite(block).all():
                     raise AudioFormatError("holds NaN or infinite samples")

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from magenta_rt_py.train.prepare.run import Preparation
 
 RECORD_SUFFIXES = (".recordio", ".tfrecord", ".tfrecords")
-ONLY_OF_SOUND = ("limit", "shard_minutes", "held_out", "no_measured_words", "no_clock", "workers", "cluster", "export")
+ONLY_OF_SOUND = (
+    *("limit", "shard_minutes", "held_out", "no_measured_words", "no_clock", "no_copies"),
+    *("workers", "cluster", "export"),
+)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, None: 60.0}
 
@@ -35,6 +38,7 @@ def register(commands: Any) -> None:
     parser.add_argument("--held-out", type=float, metavar="SHARE", help="share kept for evaluation, in files (default: 0.1)")
     parser.add_argument("--no-measured-words", action="store_true", help="leave measured tempo and key out of captions")
     parser.add_argument("--no-clock", action="store_true", help="no clock, even for files on a steady beat")
+    parser.add_argument("--no-copies", action="store_true", help="no faster and slower copies of little music (under 1 h)")
     parser.add_argument("--workers", type=int, metavar="N", help="work in N processes, as a Ray Data job (extra 'cluster')")
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a running Ray cluster for --workers, or auto")
     parser.add_argument("--export", choices=("tfrecord",), help="also write the released finetune's feature file into DIR")
@@ -99,6 +103,7 @@ def _config(arguments: argparse.Namespace) -> PrepareConfig:
     from magenta_rt_py.train.prepare.config import PrepareConfig
 
     given = {"shard_minutes": arguments.shard_minutes, "held_out_share": arguments.held_out}
+    given["copies_below_minutes"] = 0.0 if arguments.no_copies else None
     return PrepareConfig(
         **{name: value for name, value in given.items() if value is not None},
         measured_words=not arguments.no_measured_words,

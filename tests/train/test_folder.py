@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from magenta_rt_py.errors import AudioFormatError
-from magenta_rt_py.train.folder import AudioFolder, FolderConfig, captions_of, gated_loudness_db
+from magenta_rt_py.train.folder import AudioFolder, FolderConfig, captions_of, gated_loudness_db, read_48k
 
 
 def tone(seconds, rate=48_000, *, level=0.1, channels=2, hz=997.0):
@@ -113,3 +113,13 @@ def test_a_folder_without_audio_is_refused(tmp_path):
         AudioFolder(tmp_path)
     with pytest.raises(AudioFormatError, match="no directory"):
         AudioFolder(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("rate", [48_000, 44_100])
+def test_a_file_is_read_at_another_speed_as_a_tape_is(tmp_path, rate):
+    time = np.arange(2 * rate) / rate
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 1000 * time), rate)
+    samples = np.concatenate(list(read_48k(tmp_path / "a.wav", speed=1.25)))
+    assert abs(len(samples) - 2 * 48_000 / 1.25) < 100
+    spectrum = np.abs(np.fft.rfft(samples[:48_000, 0]))
+    assert abs(int(spectrum.argmax()) - 1250) <= 1

@@ -1,4 +1,9 @@
-"""Batches of a finetune: crops of the new music, some of them replaced by crops of music the model knows."""
+"""Batches of a finetune: crops of the new music, some of them replaced by crops of music the model knows.
+
+Where music is rehearsed, only its crops lose their style, and most of those lose their clock too. That is what the masked
+row of guidance is asked: music of any kind. Were it taught the new music, guidance would push away from that and, in
+known styles, to nowhere (measured: docs/benchmarks.md, finetuning).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from magenta_rt_py.lm.config import LMConfig
-from magenta_rt_py.train.data import CropConfig, Crops, CropSampler, Quantizer, TokenDataset
+from magenta_rt_py.train.data import MISSING, CropConfig, Crops, CropSampler, Quantizer, TokenDataset
 from magenta_rt_py.train.finetune.config import FinetuneConfig
 from magenta_rt_py.train.lm import crop_config
+
+MASKED_WITHOUT_CLOCK = 0.75
+"""Of the rehearsed crops without a style, share without a clock; the others are for who plays on a beat without a prompt."""
 
 
 class RehearsedCrops:
@@ -22,8 +30,11 @@ class RehearsedCrops:
 
     def __call__(self, step: int) -> Crops:
         """The batch of `step`, by seed and step alone."""
+        random = np.random.default_rng((self._seed, step, 2))
         new, known = self._new(step), self._known(step)
-        rehearsed = np.random.default_rng((self._seed, step, 2)).random(len(new.style_codes)) < self._share
+        size = len(new.style_codes)
+        rehearsed = random.random(size) < self._share
+        known = _without_clock(known, is_masked(known) & (random.random(size) < MASKED_WITHOUT_CLOCK))
         return Crops(*(_pick(rehearsed, theirs, ours) for ours, theirs in zip(new, known, strict=True)))
 
 
@@ -43,12 +54,14 @@ def make_sampler(
       rehearsal: music that the model knows; None rehearses nothing.
       quantize: the style model's, for blends of captions.
     """
-    sizes = crops_of(config, lm_config)
-    new = CropSampler(dataset, sizes, batch_size=config.batch_size, seed=config.seed, quantize=quantize)
-    if rehearsal is None or config.rehearsal_share == 0:
-        return new
-    known = CropSampler(rehearsal, sizes, batch_size=config.batch_size, seed=config.seed + 1, quantize=quantize)
-    return RehearsedCrops(new, known, share=config.rehearsal_share, seed=config.seed)
+    sizes, share, batch = crops_of(config, lm_config), config.rehearsal_share, config.batch_size
+    if rehearsal is None or share == 0:
+        return CropSampler(dataset, sizes, batch_size=batch, seed=config.seed, quantize=quantize)
+    styled = replace(sizes, style_dropout=0.0)
+    masked = replace(sizes, style_dropout=min(config.style_dropout / share, 1.0))
+    new = CropSampler(dataset, styled, batch_size=batch, seed=config.seed, quantize=quantize)
+    known = CropSampler(rehearsal, masked, batch_size=batch, seed=config.seed + 1, quantize=quantize)
+    return RehearsedCrops(new, known, share=share, seed=config.seed)
 
 
 def crops_of(config: FinetuneConfig, lm_config: LMConfig) -> CropConfig:
@@ -59,6 +72,17 @@ def crops_of(config: FinetuneConfig, lm_config: LMConfig) -> CropConfig:
         style_dropout=config.style_dropout,
         hidden_past_probability=config.hidden_past_probability,
     )
+
+
+def is_masked(crops: Crops) -> np.ndarray:
+    """Which crops have no style."""
+    return (crops.style_codes == MISSING).all(axis=1)
+
+
+def _without_clock(crops: Crops, chosen: np.ndarray) -> Crops:
+    """The crops, the chosen ones with their clocks unset."""
+    kept = ~chosen[:, None, None]
+    return crops._replace(context_clock=crops.context_clock * kept, target_clock=crops.target_clock * kept)
 
 
 def _pick(chosen: np.ndarray, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Music that the starter knows, rendered anew from seeds: rehearsed in a finetune, it holds back forgetting.
 
-The studio that made the starter's training music makes a few minutes of it again, with the starter's first seeds, and
+The studio that made the starter's training music makes an hour or so of it again, with the starter's first seeds, and
 the bundle's own codec and style model turn it into token shards. A model that the studio did not train has no such seeds:
 give it a prepared folder of music of the kind it should not forget, or no rehearsal.
 """
@@ -19,8 +19,10 @@ from magenta_rt_py.train.starter.recipe import StarterRecipe
 from magenta_rt_py.train.starter.render import remove_leftovers, render_shards
 from magenta_rt_py.train.starter.tokens import codes_path, load_codec, token_path, write_codes, write_tokens
 
-MINUTES = 14.0
-"""Minutes rendered if nobody says otherwise: one piece of 30 s of each of the starter's genres, about."""
+PIECES_PER_GENRE = 4
+"""Rendered if nobody says otherwise. With less than one, as once, the genres left out are forgotten first."""
+MINUTES = len(studio.STARTER_GENRES) * PIECES_PER_GENRE * StarterRecipe().piece_seconds / 60
+"""Minutes that they take."""
 PIECES_PER_SHARD = 8
 
 
@@ -43,7 +45,7 @@ def render_rehearsal(
     Args:
       bundle: whose codec and style model make the tokens.
       directory: receives renders and tokens; one for each bundle.
-      minutes: of music, at least half a minute a genre is best.
+      minutes: of music; below half a minute a genre, some genres are left out.
       first_seed: of the pieces; the starter's own by default.
       workers: processes that render.
       log: called with lines of text.

@@ -27,6 +27,11 @@ class PrepareConfig:
     measured_words: bool = True
     # Whether pieces of files on a steady beat begin on a bar line and have a clock.
     clock: bool = True
+    # Training files are heard again at these speeds (0.7 semitones lower and higher), ours: half an hour of music is soon
+    # known by heart.
+    copy_speeds: tuple[float, ...] = (0.96, 1.04)
+    # Only where there is less music than this, minutes; 0 never.
+    copies_below_minutes: float = 60.0
     # Files of a lower sample rate are used, and named as band limited (Hz).
     full_band_hz: int = 32_000
 
@@ -36,12 +41,14 @@ class PrepareConfig:
             raise ValueError(f"got shard_minutes={self.shard_minutes}, expected more than 0")
         if not 0 <= self.held_out_share < 1:
             raise ValueError(f"got held_out_share={self.held_out_share}, expected 0 or more and less than 1")
+        if not all(0.5 <= speed <= 2.0 for speed in self.copy_speeds):
+            raise ValueError(f"got copy_speeds={self.copy_speeds}, expected numbers from 0.5 to 2; 1 is as it is")
         if self.captions_per_piece < 1:
             raise ValueError(f"got captions_per_piece={self.captions_per_piece}, expected at least 1")
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"copy_speeds": list(self.copy_speeds)}
 
     @property
     def file_fingerprint(self) -> str:

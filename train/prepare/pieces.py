@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from magenta_rt_py.train.prepare.grid import BeatGrid
 from magenta_rt_py.train.prepare.manifest import ManifestEntry
 from magenta_rt_py.train.prepare.measured import STEP_SECONDS, UNKNOWN, Listener, Measured
 from magenta_rt_py.train.prepare.words import captions_for
+
+Read = Callable[[], Iterator[Float[np.ndarray, "samples 2"]]]
+"""Reads a file from its start, block by block."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,7 +85,9 @@ class PreparedFile:
         return bool((self.pieces.frames_per_beat > 0).any())
 
 
-def prepare_file(directory: Path, entry: ManifestEntry, encoders: Encoders, config: PrepareConfig) -> PreparedFile:
+def prepare_file(
+    directory: Path, entry: ManifestEntry, encoders: Encoders, config: PrepareConfig, *, speed: float = 1.0
+) -> PreparedFile:
     """Turns one audio file into pieces.
 
     The file is read twice, block by block: for its loudness and what is heard in it, and to be cut and encoded.
@@ -91,16 +97,17 @@ def prepare_file(directory: Path, entry: ManifestEntry, encoders: Encoders, conf
       entry: the file.
       encoders: codec and style model.
       config: settings.
+      speed: at which it is heard, see `folder.read_48k`; tempo, key and clock are those that are heard.
     Raises:
       AudioFormatError: the file cannot be used; the message says why in a few words.
     """
-    path = directory / entry.path
-    levels, measured = _listen(path, config)
+    read = functools.partial(folder.read_48k, directory / entry.path, speed=speed)
+    levels, measured = _listen(read, config)
     gain = levels.gain(config.folder)
     captions = captions_for(entry, directory, measured, count=config.captions_per_piece)
     grid = _clock_of(measured, config)
     rows = []
-    for start, samples in _cut(path, grid, config.folder):
+    for start, samples in _cut(read, grid, config.folder):
         rows.append(_encode_piece(samples * gain, start, grid, measured, encoders, config.folder))
     if not rows:
         raise AudioFormatError(f"too short ({entry.seconds:.1f} s) once cut at its bar lines")
@@ -132,10 +139,10 @@ def genre_label(entry: ManifestEntry) -> int:
     return zlib.crc32(name.lower().encode()) & 0x7FFFFFFF
 
 
-def _listen(path: Path, config: PrepareConfig) -> tuple[folder.Levels, Measured | None]:
+def _listen(read: Read, config: PrepareConfig) -> tuple[folder.Levels, Measured | None]:
     """First reading: loudness, and what is heard."""
     meter, listener = folder.LevelMeter(), Listener()
-    for block in folder.regroup(folder.read_48k(path), Listener.BLOCK_SAMPLES):
+    for block in folder.regroup(read(), Listener.BLOCK_SAMPLES):
         meter.add(block)
         if config.measured_words or config.clock:
             listener.add(block)
@@ -145,7 +152,7 @@ def _listen(path: Path, config: PrepareConfig) -> tuple[folder.Levels, Measured 
 
 
 def _cut(
-    path: Path, grid: BeatGrid | None, config: folder.FolderConfig
+    read: Read, grid: BeatGrid | None, config: folder.FolderConfig
 ) -> Iterator[tuple[int, Float[np.ndarray, "samples 2"]]]:
     """Second reading: pieces, with the sample that each begins at; on bar lines, where there are any."""
     longest = config.piece_seconds * SAMPLE_RATE_HZ
@@ -155,7 +162,7 @@ def _cut(
     edges = (round(first + place * length) for place in itertools.count())
     sizes = (end - begin for begin, end in itertools.pairwise(itertools.chain([0], edges)))
     start = 0
-    for place, block in enumerate(folder.cut(folder.read_48k(path), sizes)):
+    for place, block in enumerate(folder.cut(read(), sizes)):
         # Block 0 is what lies before the first bar line, or empty.
         if place > 0 and len(block) >= config.shortest_seconds * SAMPLE_RATE_HZ:
             yield start, block

@@ -7,6 +7,7 @@ fingerprint of all that it is made of: a file of that name need not be made agai
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -40,8 +41,10 @@ class ShardPlan:
     name: str
     held_out: bool
     entries: list[ManifestEntry]
-    # What each file becomes is decided by this: its own fingerprint, the settings', the bundle's.
+    # What each file becomes is decided by this: its own fingerprint, the settings', the bundle's, the speeds.
     keys: list[str]
+    # At which each file is heard; the first is 1.
+    speeds: tuple[float, ...] = (1.0,)
 
     @property
     def record_name(self) -> str:
@@ -60,7 +63,9 @@ class FileRecord:
 
     key: str
     path: str
+    # At all speeds.
     pieces: int
+    # At speed 1.
     seconds: float
     bpm: float | None
     has_clock: bool
@@ -96,14 +101,18 @@ def plan_shards(entries: Sequence[ManifestEntry], config: PrepareConfig, *, made
       made_by: fingerprint of codec and style model.
     """
     apart = held_out_paths(entries, share=config.held_out_share, longest_seconds=60.0 * config.longest_held_out_minutes)
+    # Where whole pieces of training files are held out later, copies of them must not be trained on.
+    is_little = bool(apart) and sum(entry.seconds for entry in entries) < 60.0 * config.copies_below_minutes
     plans = []
     for held_out in (False, True):
+        speeds = (1.0, *config.copy_speeds) if is_little and not held_out else (1.0,)
+        heard = "" if speeds == (1.0,) else repr(speeds)
         own = [entry for entry in entries if (entry.path in apart) == held_out]
         for group in _groups(own, 60.0 * config.shard_minutes):
-            keys = [f"{entry.fingerprint}{config.file_fingerprint}{made_by}" for entry in group]
+            keys = [f"{entry.fingerprint}{config.file_fingerprint}{made_by}{heard}" for entry in group]
             digest = hashlib.sha256("".join(keys).encode()).hexdigest()[:16]
             name = f"{FOLDER}/{'held_out' if held_out else 'train'}-{digest}.npz"
-            plans.append(ShardPlan(name=name, held_out=held_out, entries=group, keys=keys))
+            plans.append(ShardPlan(name=name, held_out=held_out, entries=group, keys=keys, speeds=speeds))
     return plans
 
 
@@ -152,10 +161,9 @@ def make_shard(
     files, rows = [], []
     for entry, key in zip(plan.entries, plan.keys, strict=True):
         found = _take_over(key, kept or {})
-        record, pieces = found if found is not None else _prepare(entry, key, directory, encoders, config)
+        record, pieces = found if found is not None else _prepare(entry, key, plan.speeds, directory, encoders, config)
         files.append(record)
-        if pieces is not None:
-            rows.append(pieces)
+        rows += pieces
         if done is not None:
             done(entry)
     (out / FOLDER).mkdir(parents=True, exist_ok=True)
@@ -167,26 +175,35 @@ def make_shard(
 
 
 def _prepare(
-    entry: ManifestEntry, key: str, directory: Path, encoders: Encoders, config: PrepareConfig
-) -> tuple[FileRecord, FilePieces | None]:
+    entry: ManifestEntry,
+    key: str,
+    speeds: Sequence[float],
+    directory: Path,
+    encoders: Encoders,
+    config: PrepareConfig,
+) -> tuple[FileRecord, list[FilePieces]]:
     notes = [f"band limited ({entry.rate} Hz)"] if entry.rate < config.full_band_hz else []
     fields: dict[str, Any] = {"key": key, "path": entry.path, "notes": notes}
     try:
         made: PreparedFile = prepare_file(directory, entry, encoders, config)
     except AudioFormatError as error:
         unused = {"pieces": 0, "seconds": 0.0, "bpm": None, "has_clock": False, "captions": []}
-        return FileRecord(**fields, **unused, skipped=str(error)), None
+        return FileRecord(**fields, **unused, skipped=str(error)), []
+    rows = [made.pieces]
+    for speed in speeds[1:]:
+        with contextlib.suppress(AudioFormatError):  # a short file may become too short
+            rows.append(prepare_file(directory, entry, encoders, config, speed=speed).pieces)
     bpm = made.measured.bpm if made.measured is not None else None
     record = FileRecord(
         **fields,
-        pieces=len(made.pieces.lengths),
+        pieces=sum(len(row.lengths) for row in rows),
         seconds=made.seconds,
         bpm=None if bpm is None else round(bpm, 2),
         has_clock=made.has_clock,
         captions=list(dict.fromkeys(made.captions)),
         skipped=None,
     )
-    return record, made.pieces
+    return record, rows
 
 
 def pack(rows: Sequence[FilePieces]) -> bytes:
@@ -197,7 +214,7 @@ def pack(rows: Sequence[FilePieces]) -> bytes:
     return buffer.getvalue()
 
 
-def _take_over(key: str, kept: Mapping[str, Path]) -> tuple[FileRecord, FilePieces | None] | None:
+def _take_over(key: str, kept: Mapping[str, Path]) -> tuple[FileRecord, list[FilePieces]] | None:
     """What an older shard holds of a file; None: nothing, or nothing that can be read."""
     if key not in kept:
         return None
@@ -206,13 +223,13 @@ def _take_over(key: str, kept: Mapping[str, Path]) -> tuple[FileRecord, FilePiec
         place = next(place for place, record in enumerate(files) if record.key == key)
         record = files[place]
         if record.skipped is not None:
-            return record, None
+            return record, []
         first = sum(record.pieces for record in files[:place])
         with np.load(kept[key].with_suffix(".npz"), allow_pickle=False) as file:
             rows = {name: file[name][first : first + record.pieces] for name in ARRAYS}
     except (OSError, ValueError, KeyError, StopIteration, TypeError, zipfile.BadZipFile):
         return None
-    return record, FilePieces(**rows)
+    return record, [FilePieces(**rows)]
 
 
 def read_record(path: Path) -> ShardRecord:

@@ -6,7 +6,7 @@ import numpy as np
 
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.train.data import load_dataset
-from magenta_rt_py.train.finetune.crops import crops_of, make_sampler
+from magenta_rt_py.train.finetune.crops import crops_of, is_masked, make_sampler
 from tests.train.finetune.conftest import PIECES, quick
 
 CODE_OF_THE_KNOWN = 1023
@@ -47,3 +47,17 @@ def test_style_dropout_and_variable_context_are_as_asked(bundle, shards):
     hidden = (crops.context_codes == -1).all(axis=2).sum(axis=1)
     assert len(set(hidden.tolist())) > 2, "the past is cut at different frames"
     assert crops_of(quick(), model).target_frames == 20
+
+
+def test_only_rehearsed_crops_lose_their_style_and_most_of_those_their_clock(bundle, shards):
+    model = LMConfig(**bundle.configs["lm"])
+    new, known = datasets(shards)
+    config = dataclasses.replace(quick(batch_size=8, rehearsal_share=0.5), style_dropout=0.25)
+    sampler = make_sampler(config, model, new, known, None)
+    crops = [sampler(step) for step in range(80)]
+    rehearsed = np.concatenate([(batch.target_codes == CODE_OF_THE_KNOWN).all(axis=(1, 2)) for batch in crops])
+    masked = np.concatenate([is_masked(batch) for batch in crops])
+    clockless = np.concatenate([(batch.target_clock == 0).all(axis=(1, 2)) for batch in crops])
+    assert not masked[~rehearsed].any()
+    assert 0.2 < masked.mean() < 0.3, "the share asked for, of all crops"
+    assert clockless[masked].mean() > 0.65 > 0.35 > clockless[rehearsed & ~masked].mean()

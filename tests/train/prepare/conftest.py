@@ -49,7 +49,12 @@ def fast(monkeypatch):
 def config():
     """Short pieces, and a shard for about two files."""
     return PrepareConfig(
-        folder=FolderConfig(piece_seconds=12.0), shard_minutes=0.25, captions_per_piece=3, measured_words=False, clock=False
+        folder=FolderConfig(piece_seconds=12.0),
+        shard_minutes=0.25,
+        captions_per_piece=3,
+        measured_words=False,
+        clock=False,
+        copies_below_minutes=0.0,
     )
 
 

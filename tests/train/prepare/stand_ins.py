@@ -16,6 +16,7 @@ BRIEF = PrepareConfig(
     captions_per_piece=3,
     measured_words=False,
     clock=False,
+    copies_below_minutes=0.0,
 )
 """For files of a second, two or three a shard: so that a folder can be prepared a hundred times."""
 

@@ -52,3 +52,18 @@ def test_a_file_longer_than_a_shard_is_one_of_its_own():
     long = dataclasses.replace(entries(3)[1], frames=3600 * 48_000)
     plans = plan_shards([entries(3)[0], long, entries(3)[2]], dataclasses.replace(CONFIG, held_out_share=0.0), made_by="x")
     assert [len(plan.entries) for plan in plans] == [1, 1, 1]
+
+
+def test_little_music_is_heard_at_other_speeds_too_but_what_is_held_out_is_not():
+    files = entries(20)
+    total = sum(entry.seconds for entry in files) / 60
+    copied = plan_shards(files, dataclasses.replace(CONFIG, copies_below_minutes=total + 1), made_by="x")
+    alone = plan_shards(files, dataclasses.replace(CONFIG, copies_below_minutes=total - 1), made_by="x")
+    assert {plan.speeds for plan in copied if not plan.held_out} == {(1.0, 0.96, 1.04)}
+    assert {plan.speeds for plan in (*alone, *(plan for plan in copied if plan.held_out))} == {(1.0,)}
+    for held_out in (False, True):
+        same = names(plan for plan in copied if plan.held_out == held_out)
+        assert (same == names(plan for plan in alone if plan.held_out == held_out)) == held_out
+    # One file: its pieces are held out in training, and none of their copies may be trained on.
+    (only,) = plan_shards(files[:1], dataclasses.replace(CONFIG, copies_below_minutes=total - 1), made_by="x")
+    assert only.speeds == (1.0,)
