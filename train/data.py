@@ -342,6 +342,11 @@ class CropSampler:
         self._weights = np.array([(genre_weights or {}).get(int(genre), 1) for genre in dataset.genre])
         self._places, self._cumulative = places, np.cumsum(places * self._weights)
 
+    @property
+    def batch_size(self) -> int:
+        """Crops a batch."""
+        return self._batch_size
+
     def __call__(self, step: int) -> Crops:
         """The batch of `step`."""
         random = np.random.default_rng((self._seed, step))

@@ -119,8 +119,20 @@ def code_log_likelihood(
     depth_frames: Int[Array, " chosen"] | None = None,
 ) -> tuple[Float[Array, "batch chosen levels"], Float[Array, "batch chosen levels"]]:
     """Log likelihood (nats) and log normaliser of the true codes on the chosen frames."""
+    logits = code_logits(params, config, batch, code_vectors, depth_frames)
+    return likelihood_of_logits(logits, batch, depth_frames)
+
+
+def code_logits(
+    params: Any,
+    config: LMConfig,
+    batch: LMBatch,
+    code_vectors: CodeVectors | None,
+    depth_frames: Int[Array, " chosen"] | None = None,
+) -> Float[Array, "batch chosen levels codes"]:
+    """Scores of every code on the chosen frames; None: on all."""
     batch = jax.tree.map(jnp.asarray, batch)
-    logits = lm.forward(
+    return lm.forward(
         params,
         config,
         batch.encoder_tokens,
@@ -131,6 +143,13 @@ def code_log_likelihood(
         depth_frames=depth_frames,
         history_tokens=batch.history_tokens,
     )
+
+
+def likelihood_of_logits(
+    logits: Float[Array, "batch chosen levels codes"], batch: LMBatch, depth_frames: Int[Array, " chosen"] | None = None
+) -> tuple[Float[Array, "batch chosen levels"], Float[Array, "batch chosen levels"]]:
+    """Log likelihood (nats) and log normaliser of the true codes, from their scores."""
+    batch = jax.tree.map(jnp.asarray, batch)
     codes = batch.target_codes if depth_frames is None else batch.target_codes[:, depth_frames]
     normaliser = jax.nn.logsumexp(logits, axis=-1)
     chosen = jnp.take_along_axis(logits, codes[..., None], axis=-1)[..., 0]
@@ -146,16 +165,21 @@ def make_loss(config: LMConfig, training: LMTrainingConfig, code_vectors: CodeVe
     weights = normalised_level_weights(training.level_weights, config.num_levels)
 
     def loss(params: Any, batch: LMBatch, key: Array) -> tuple[Array, dict[str, Array]]:
-        depth_frames = None
-        frames = batch.target_tokens.shape[1]
-        if training.depth_frames is not None and training.depth_frames < frames:
-            depth_frames = jnp.sort(jax.random.permutation(key, frames)[: training.depth_frames])
+        depth_frames = draw_depth_frames(training, batch, key)
         log_likelihood, normaliser = code_log_likelihood(params, config, batch, code_vectors, depth_frames)
         nats = -log_likelihood.mean((0, 1))
         z_loss = training.z_loss * (normaliser**2).mean()
         return (weights * nats).mean() + z_loss, {"nats": nats, "nats_mean": nats.mean()}
 
     return loss
+
+
+def draw_depth_frames(training: LMTrainingConfig, batch: LMBatch, key: Array) -> Int[Array, " chosen"] | None:
+    """The target frames that are scored in a step; None: all."""
+    frames = batch.target_tokens.shape[1]
+    if training.depth_frames is None or training.depth_frames >= frames:
+        return None
+    return jnp.sort(jax.random.permutation(key, frames)[: training.depth_frames])
 
 
 def normalised_level_weights(weights: Sequence[float], levels: int) -> Float[np.ndarray, " levels"]:

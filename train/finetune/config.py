@@ -17,7 +17,7 @@ METHODS = ("full", "lora")
 """Every weight is trained, or two thin matrices beside each kernel (`lm.adapters`)."""
 
 LEARNING_RATES = {
-    ("full", "muon"): 3e-4,
+    ("full", "muon"): 5e-4,
     ("full", "adamw"): 1e-4,
     ("full", "adafactor"): 0.5,
     ("lora", "muon"): 1e-3,
@@ -26,7 +26,7 @@ LEARNING_RATES = {
 }
 """(method, optimiser) -> peak learning rate where none is given; Adafactor's is the base of the released schedule.
 
-Source: ours, a fifth of the rate the starter was trained with; Hu et al. 2021 for adapters; the released settings.
+Source: ours, a third of the rate the starter was trained with; Hu et al. 2021 for adapters; the released settings.
 """
 
 ADAFACTOR_WARMUP_STEPS = 1_000
@@ -62,7 +62,7 @@ class FinetuneConfig:
     # Frames of target in a crop; None: the model's chunk.
     target_frames: int | None = 150
     # Of these, frames the depth stack scores in a step; None: all.
-    depth_frames: int | None = 100
+    depth_frames: int | None = 50
     # How the model's own recent past is spoilt, as in its first training; None: never.
     history: HistoryConfig | None = field(default_factory=HistoryConfig)
     # Share of crops with the style masked.
@@ -71,6 +71,9 @@ class FinetuneConfig:
     hidden_past_probability: float = 0.2
     # Share of crops from music the model knows, against forgetting.
     rehearsal_share: float = 0.25
+    # Weight of a rehearsed crop's divergence from the base's own predictions, which then stand for its codes (see
+    # `anchor`); 0: its codes are learned like the new music's. Costs a forward pass and the base's weights.
+    anchor_weight: float = 2.0
     # Decay the weight average ends with; None: no average, which saves as much memory as the weights take.
     final_ema_decay: float | None = 0.998
     # Fixes weights, batches and draws.
@@ -101,6 +104,8 @@ class FinetuneConfig:
             raise ValueError(f"got accumulate {self.accumulate}, expected a divisor of the batch size {self.batch_size}")
         if not 0.0 <= self.rehearsal_share < 1.0:
             raise ValueError(f"got rehearsal_share {self.rehearsal_share}, expected 0 or more and less than 1")
+        if self.anchor_weight < 0:
+            raise ValueError(f"got anchor_weight {self.anchor_weight}, expected 0 or more")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise ValueError(f"got learning_rate {self.learning_rate}, expected above 0")
 
@@ -113,6 +118,11 @@ class FinetuneConfig:
     def peak_learning_rate(self) -> float:
         """The rate given, or the default of the method and the optimiser."""
         return LEARNING_RATES[self.method, self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether rehearsed crops are held to the base's predictions."""
+        return self.rehearsal_share > 0 and self.anchor_weight > 0
 
     def make_optimizer(self) -> optax.GradientTransformation:
         """Optimiser for a learning rate of one, see `train.optim`."""
@@ -175,6 +185,7 @@ def released(method: str = "full") -> FinetuneConfig:
         depth_frames=None,
         history=None,
         rehearsal_share=0.0,
+        anchor_weight=0.0,
         final_ema_decay=None,
         checkpoint_every_steps=500,
         keep_checkpoints=5,

@@ -28,13 +28,16 @@ class RehearsedCrops:
         self._new, self._known = new, known
         self._share, self._seed = share, seed
 
+    def rehearsed(self, step: int) -> np.ndarray:
+        """Which crops of the batch of `step` are rehearsed."""
+        return np.random.default_rng((self._seed, step, 2)).random(self._new.batch_size) < self._share
+
     def __call__(self, step: int) -> Crops:
         """The batch of `step`, by seed and step alone."""
-        random = np.random.default_rng((self._seed, step, 2))
         new, known = self._new(step), self._known(step)
-        size = len(new.style_codes)
-        rehearsed = random.random(size) < self._share
-        known = _without_clock(known, is_masked(known) & (random.random(size) < MASKED_WITHOUT_CLOCK))
+        rehearsed = self.rehearsed(step)
+        draws = np.random.default_rng((self._seed, step, 3)).random(len(rehearsed))
+        known = _without_clock(known, is_masked(known) & (draws < MASKED_WITHOUT_CLOCK))
         return Crops(*(_pick(rehearsed, theirs, ours) for ours, theirs in zip(new, known, strict=True)))
 
 

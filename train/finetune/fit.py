@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +20,9 @@ from magenta_rt_py.train import loop
 from magenta_rt_py.train.checkpoint import flatten_tree
 from magenta_rt_py.train.checkpoint_steps import StepStore
 from magenta_rt_py.train.data import Quantizer, TokenDataset
+from magenta_rt_py.train.finetune.anchor import AnchoredBatch, Score, make_anchored_loss
 from magenta_rt_py.train.finetune.config import FinetuneConfig
-from magenta_rt_py.train.finetune.crops import make_sampler
+from magenta_rt_py.train.finetune.crops import RehearsedCrops, make_sampler
 from magenta_rt_py.train.lm import LMBatch, LMEvaluation, LMTrainingConfig, make_loss, training_batch
 from magenta_rt_py.train.sharded_step import FrozenLoss, compile_step, create_state, pure_step
 from magenta_rt_py.train.sharding import make_mesh, place, whole_on_host
@@ -85,6 +87,8 @@ def fit(
       FloatingPointError: the loss or a weight is not finite; the last sound checkpoint is kept.
       KeyboardInterrupt, SystemExit: on Ctrl-C and SIGTERM, after a checkpoint.
     """
+    if music.rehearsal is None:
+        config = replace(config, anchor_weight=0.0)
     mesh = make_mesh(config.mesh) if mesh is None else mesh
     config.crops_of_a_microbatch(mesh.shape)
     model, optimizer = config.training_model(lm_config), config.make_optimizer()
@@ -102,8 +106,11 @@ def fit(
         final_ema_decay=config.final_ema_decay,
     )
 
-    def batches(number: int) -> LMBatch:
-        return training_batch(sampler(number), lm_config, config.history, seed=config.seed, step=number)
+    def batches(number: int) -> LMBatch | AnchoredBatch:
+        batch = training_batch(sampler(number), lm_config, config.history, seed=config.seed, step=number)
+        if not (config.is_anchored and isinstance(sampler, RehearsedCrops)):
+            return batch
+        return AnchoredBatch(batch, sampler.rehearsed(number).astype(np.float32))
 
     before = evaluate(state)
     with StepStore(Path(directory) / "steps", keep=config.keep_checkpoints) as store:
@@ -123,16 +130,20 @@ def fit(
 
 
 def starting_point(config: FinetuneConfig, lm_config: LMConfig, initial: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Parameters to be trained, and parameters that are only read."""
+    """Parameters to be trained, and the base's, which are only read: beside adapters, or as an anchor."""
     params = lm.load(initial, lm_config)
     if not config.is_lora:
-        return params, ()
+        # Loaded twice: a step gives the buffers of what it trains away.
+        return params, lm.load(initial, lm_config) if config.is_anchored else ()
     return adapters.init(jax.random.PRNGKey(config.seed), config.adapters, lm_config), params
 
 
 def make_objective(config: FinetuneConfig, model: LMConfig, code_vectors: CodeVectors | None) -> FrozenLoss:
     """The language model's loss of (trained, frozen): of the weights, or of adapters beside frozen weights."""
-    loss = make_loss(model, LMTrainingConfig(depth_frames=config.depth_frames), code_vectors)
+    training = LMTrainingConfig(depth_frames=config.depth_frames)
+    if config.is_anchored:
+        return _anchored(config, model, training, code_vectors)
+    loss = make_loss(model, training, code_vectors)
 
     def full(trained: Any, frozen: Any, batch: LMBatch, key: Array) -> tuple[Array, dict[str, Array]]:
         del frozen
@@ -143,6 +154,26 @@ def make_objective(config: FinetuneConfig, model: LMConfig, code_vectors: CodeVe
             return loss(frozen, batch, key)
 
     return lora if config.is_lora else full
+
+
+def _anchored(
+    config: FinetuneConfig, model: LMConfig, training: LMTrainingConfig, code_vectors: CodeVectors | None
+) -> FrozenLoss:
+    """The same with rehearsed crops held to the base's predictions; batches say which those are."""
+    whole = make_anchored_loss(model, training, code_vectors, weight=config.anchor_weight)
+    if not config.is_lora:
+        return whole
+
+    def beside(score: Score) -> Score:
+        def scored(pair: Any, crops: LMBatch, chosen: Any) -> Any:
+            trained, frozen = pair
+            with adapters.attached(trained, config.adapters):
+                return score(frozen, crops, chosen)
+
+        return scored
+
+    thin = make_anchored_loss(model, training, code_vectors, weight=config.anchor_weight, attach=beside)
+    return lambda trained, frozen, batch, key: thin((trained, frozen), frozen, batch, key)
 
 
 def own_directory(directory: str | Path) -> Path:

@@ -97,7 +97,7 @@ def make_plan(config: FinetuneConfig, lm_config: LMConfig, devices: int) -> Plan
     rows = [*_state_rows(config, trained, mesh)]
     copies = 1 if config.accumulate == 1 else 2  # the sum so far, and the microbatch's own
     rows += [_row("gradients", path, shape, mesh, times=copies) for path, shape in trained.items()]
-    if config.is_lora:
+    if config.is_lora or config.is_anchored:
         rows += [_row("frozen", path, shape, mesh) for path, shape in parameters.items()]
     activations = activation_bytes(config, lm_config, crops=crops, tensor=mesh["tensor"])
     largest = max(math.prod(shape) for shape in trained.values())

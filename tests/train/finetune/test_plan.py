@@ -23,7 +23,13 @@ SMALL = dataclasses.replace(
     tiny(), dim=64, num_heads=4, head_dim=16, mlp_dim=128, encoder_layers=4, context_frames=100, chunk_frames=20
 )
 CONFIG = FinetuneConfig(
-    batch_size=8, optimizer="adafactor", target_frames=None, depth_frames=None, history=None, final_ema_decay=None
+    batch_size=8,
+    optimizer="adafactor",
+    target_frames=None,
+    depth_frames=None,
+    history=None,
+    anchor_weight=0.0,
+    final_ema_decay=None,
 )
 
 
