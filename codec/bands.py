@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float16, Float32, Int
 
-from magenta_rt_py.codec.compiled import compiled
+from magenta_rt_py.nn.compiled import compiled
 from magenta_rt_py.codec.config import CompactCodecConfig
 
 _STORED_FLOOR = 1e-6  # floor of the stored log energies: below energy_floor, so that a gain can be applied afterwards
