@@ -14,9 +14,23 @@ products are summed exactly: processors multiply pairs of such integers in one g
 from typing import NamedTuple, no_type_check
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
-from magenta_rt_py.nn.compiled import compiled, compiled_reordered
+from magenta_rt_py.lm.packing import (
+    ATTENTION_IN,
+    ATTENTION_NORM,
+    ATTENTION_OUT,
+    CROSS_NORM,
+    CROSS_OUT,
+    CROSS_QUERY,
+    GATES,
+    MATRICES,
+    MLP_NORM,
+    MLP_OUT,
+    NORMS,
+    Packed,
+)
+from magenta_rt_py.nn.compiled import compiled, compiled_part
 
 GREEDY_TEMPERATURE = np.float32(1e-4)  # of lm.sampling, which says what they mean
 EXCLUDED_LOGIT = np.float32(-1e7)
@@ -62,125 +76,122 @@ class Knobs(NamedTuple):
     input_guidance_weight: float
 
 
-@compiled_reordered
-@no_type_check
-def run(packed, inputs, knobs, summary_at_every_level):
-    """Codes of all frames, Int32[frames levels].
+def run(packed: Packed, inputs: Inputs, knobs: Knobs, *, summary_at_every_level: bool) -> Int32[np.ndarray, "frames levels"]:
+    """Codes of all frames.
+
+    Compiled at the first call of each storage, which takes several seconds once for an installation.
 
     Args:
-      packed: `packing.Packed`.
-      inputs: `Inputs`; its noise says how many levels are drawn, the rest is averaged.
-      knobs: `Knobs`.
+      packed: `packing.pack` of a model.
+      inputs: of a request; its noise says how many levels are drawn, the rest is averaged.
       summary_at_every_level: of the configuration.
     """
+    # As plain tuples: what is kept of compiled functions is found by the types of their arguments, and a kept class that
+    # was renamed since is no miss but an error.
+    return _run(tuple(packed), tuple(inputs), tuple(knobs), summary_at_every_level)
+
+
+@compiled
+@no_type_check
+def _run(plain_packed, plain_inputs, plain_knobs, summary_at_every_level):
+    packed, inputs, knobs = Packed(*plain_packed), Inputs(*plain_inputs), Knobs(*plain_knobs)
     layers, rows, heads, head_dim, _ = inputs.cross_keys.shape
     frames, drawn, _ = inputs.noise.shape
-    levels = packed.rows.shape[0]
+    levels, _, dim = packed.rows.shape
     keys = np.zeros((layers, rows, heads, head_dim, frames), np.float32)
     values = np.zeros((layers, rows, heads, frames, head_dim), np.float32)
     codes = np.zeros((frames, levels), np.int32)
     x = inputs.first_input.copy()
     for frame in range(frames):
-        x += inputs.added_inputs[:, frame]
-        _temporal_step(packed, inputs, keys, values, frame, x)
-        _spell(packed, inputs, knobs, x, frame, drawn, summary_at_every_level, codes[frame])
         for row in range(rows):
-            x[row] = packed.rows[0, codes[frame, 0]]
-            for level in range(1, levels):
-                x[row] += packed.rows[level, codes[frame, level]]
-            x[row] /= np.float32(levels)
+            _add(x[row], inputs.added_inputs[row, frame])
+        for layer in range(layers):
+            _self_attention(packed, layer, keys[layer], values[layer], inputs.temporal_bias, frame, x)
+            _cross_attention(packed, layer, inputs.cross_keys[layer], inputs.cross_values[layer], x)
+            _mlp(packed, layer, x)
+        _spell(packed, layers, inputs.depth_bias, inputs.noise[frame], knobs, x, head_dim, summary_at_every_level, codes[frame])
+        x[:] = 0
+        for row in range(rows):
+            for level in range(levels):
+                _add(x[row], packed.rows[level, codes[frame, level]])
+            for i in range(dim):
+                x[row, i] /= np.float32(levels)
     return codes
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
-def _temporal_step(packed, inputs, keys, values, frame, x):
-    """One frame through the temporal stack, in place."""
-    for layer in range(keys.shape[0]):
-        _self_attention(packed.temporal, layer, keys[layer], values[layer], inputs.temporal_bias, frame, x)
-        normed = _norm(x, packed.cross.norm[layer])
-        query = _dense(normed, packed.cross.query.weights, packed.cross.query.scales, layer)
-        mixed = _attend(query, inputs.cross_keys[layer], inputs.cross_values[layer], None, inputs.cross_keys.shape[4])
-        x += _dense(mixed, packed.cross.out.weights, packed.cross.out.scales, layer)
-        _mlp(packed.temporal, layer, x)
-
-
-@compiled_reordered
-@no_type_check
-def _spell(packed, inputs, knobs, summary, frame, drawn, summary_at_every_level, codes):
+def _spell(packed, first_layer, bias, noise, knobs, summary, head_dim, summary_at_every_level, codes):
     """The levels of one frame, coarsest first, into `codes`."""
-    rows, dim = summary.shape
-    heads, levels, _ = inputs.depth_bias.shape
-    layers = packed.depth.attention_norm.shape[0]
-    head_dim = inputs.cross_keys.shape[3]
+    rows = summary.shape[0]
+    heads, levels, _ = bias.shape
+    norms, drawn = packed.norms, noise.shape[0]
+    first_head = len(packed.places) - levels
+    layers = first_head // MATRICES - first_layer
     keys = np.zeros((layers, rows, heads, head_dim, levels), np.float32)
     values = np.zeros((layers, rows, heads, levels, head_dim), np.float32)
     x = summary.copy()
     for level in range(levels):
         if level == drawn:  # from here on the condition's row goes on alone
-            rows = 1
             x = x[:1].copy()
         for layer in range(layers):
-            _self_attention(packed.depth, layer, keys[layer], values[layer], inputs.depth_bias, level, x)
-            _mlp(packed.depth, layer, x)
-        scores = _dense(_norm(x, packed.final_norm), packed.head.weights, packed.head.scales, level)
-        scores += packed.head_bias[level]
+            _self_attention(packed, first_layer + layer, keys[layer], values[layer], bias, level, x)
+            _mlp(packed, first_layer + layer, x)
+        normed = _norm(x, norms[len(norms) - 1])
+        scores = _dense(normed, packed.weights, packed.scales, packed.places[first_head + level])
+        for row in range(len(scores)):
+            _add(scores[row], packed.head_bias[level])
         if level < drawn:
-            codes[level] = _draw(_guide(scores, knobs), inputs.noise[frame, level], knobs)
+            codes[level] = _draw(_guide(scores, knobs), noise[level], knobs)
         else:
-            codes[level] = _nearest_to_mean(scores[0], packed.averaging, level - drawn)
-        for row in range(rows):
-            x[row] = packed.rows[level, codes[level]]
+            averaged = level - drawn
+            lengths = packed.squared_lengths[averaged]
+            codes[level] = _nearest(scores[0], packed.vectors[averaged], packed.vectors_by_feature[averaged], lengths)
+        for row in range(len(x)):
+            x[row] = 0
+            _add(x[row], packed.rows[level, codes[level]])
             if summary_at_every_level:
-                x[row] += summary[row]
+                _add(x[row], summary[row])
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
-def _self_attention(block, layer, keys, values, bias, index, x):
+def _self_attention(packed, layer, keys, values, bias, index, x):
     """x += attention(norm(x)) for position `index`, whose key and value join those before it."""
-    rows = x.shape[0]
     _, heads, head_dim, _ = keys.shape
     inner = heads * head_dim
-    normed = _norm(x, block.attention_norm[layer])
-    projected = _dense(normed, block.attention_in.weights, block.attention_in.scales, layer)
-    for row in range(rows):
+    first = layer * MATRICES
+    normed = _norm(x, packed.norms[layer * NORMS + ATTENTION_NORM])
+    projected = _dense(normed, packed.weights, packed.scales, packed.places[first + ATTENTION_IN])
+    for row in range(len(x)):
         for head in range(heads):
             for feature in range(head_dim):
                 place = inner + head * head_dim + feature
                 keys[row, head, feature, index] = projected[row, place]
                 values[row, head, index, feature] = projected[row, place + inner]
     mixed = _attend(projected, keys, values, bias[:, index], index + 1)
-    x += _dense(mixed, block.attention_out.weights, block.attention_out.scales, layer)
+    _add_rows(x, _dense(mixed, packed.weights, packed.scales, packed.places[first + ATTENTION_OUT]))
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
-def _attend(query, keys, values, bias, length):
-    """What each row and head finds among the first `length` positions, Float32[rows inner]."""
-    rows = query.shape[0]
-    _, heads, head_dim, _ = keys.shape
-    mixed = np.zeros((rows, heads * head_dim), np.float32)
-    shares = np.empty(length, np.float32)
-    for row in range(rows):
-        for head in range(heads):
-            first, end = head * head_dim, (head + 1) * head_dim
-            if bias is None:
-                shares[:] = 0
-            else:
-                shares[:] = bias[head, :length]
-            _add_product(query[row, first:end], keys[row, head], shares)
-            _softmax(shares)
-            _add_product(shares, values[row, head, :length], mixed[row, first:end])
-    return mixed
+def _cross_attention(packed, layer, keys, values, x):
+    """x += attention(norm(x)) to the encoder's output."""
+    first = layer * MATRICES
+    normed = _norm(x, packed.norms[layer * NORMS + CROSS_NORM])
+    query = _dense(normed, packed.weights, packed.scales, packed.places[first + CROSS_QUERY])
+    mixed = _attend(query, keys, values, None, keys.shape[3])
+    _add_rows(x, _dense(mixed, packed.weights, packed.scales, packed.places[first + CROSS_OUT]))
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
-def _mlp(block, layer, x):
+def _mlp(packed, layer, x):
     """x += mlp(norm(x)), the gated MLP of lm.mlp."""
-    gates = _dense(_norm(x, block.mlp_norm[layer]), block.gates.weights, block.gates.scales, layer)
-    rows, inner = gates.shape[0], gates.shape[1] // 2
+    first = layer * MATRICES
+    normed = _norm(x, packed.norms[layer * NORMS + MLP_NORM])
+    gates = _dense(normed, packed.weights, packed.scales, packed.places[first + GATES])
+    rows, inner = len(gates), gates.shape[1] // 2
     opened = np.empty((rows, inner), np.float32)
     for row in range(rows):
         for i in range(inner):
@@ -189,10 +200,29 @@ def _mlp(block, layer, x):
         _exponential(opened[row])
         for i in range(inner):
             opened[row, i] = gates[row, i] / (ONE + opened[row, i]) * gates[row, inner + i]
-    x += _dense(opened, block.mlp_out.weights, block.mlp_out.scales, layer)
+    _add_rows(x, _dense(opened, packed.weights, packed.scales, packed.places[first + MLP_OUT]))
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
+@no_type_check
+def _attend(query, keys, values, bias, length):
+    """What each row and head finds among the first `length` positions, Float32[rows inner]."""
+    _, heads, head_dim, _ = keys.shape
+    mixed = np.zeros((len(query), heads * head_dim), np.float32)
+    shares = np.empty(length, np.float32)
+    for row in range(len(query)):
+        for head in range(heads):
+            first, end = head * head_dim, (head + 1) * head_dim
+            shares[:] = 0
+            if bias is not None:
+                _add(shares, bias[head])
+            _add_product(query[row, first:end], keys[row, head], shares)
+            _softmax(shares)
+            _add_product(shares, values[row, head], mixed[row, first:end])
+    return mixed
+
+
+@compiled_part(reordered=True)
 @no_type_check
 def _norm(x, scale):
     """RMS norm of every row."""
@@ -208,28 +238,46 @@ def _norm(x, scale):
     return normed
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
-def _dense(x, weights, scales, layer):
-    """Rows times the kernel of a layer, Float32[rows out]."""
+def _dense(x, weights, scales, place):
+    """Rows times a matrix of `packing.Packed`, Float32[rows out]."""
+    first, first_scale, inputs, outputs = place
+    own = weights[first : first + inputs * outputs]
+    y = np.zeros((len(x), outputs), np.float32)
     if scales is None:
-        kernel = weights[layer]
-        y = np.zeros((x.shape[0], kernel.shape[1]), np.float32)
-        for first in range(0, x.shape[1], BLOCK_INPUTS):
-            for row in range(x.shape[0]):
-                _add_product(x[row, first : first + BLOCK_INPUTS], kernel[first : first + BLOCK_INPUTS], y[row])
+        matrix = own.reshape((inputs, outputs))
+        for k in range(0, inputs, BLOCK_INPUTS):
+            for row in range(len(x)):
+                _add_product(x[row, k : k + BLOCK_INPUTS], matrix[k : k + BLOCK_INPUTS], y[row])
     else:
-        y = np.empty((x.shape[0], weights.shape[1]), np.float32)
-        for row in range(x.shape[0]):
-            _int8_product(x[row], weights[layer], scales[layer], y[row])
+        turned = own.reshape((outputs, inputs))
+        for row in range(len(x)):
+            _int8_product(x[row], turned, scales[first_scale : first_scale + outputs], y[row])
     return y
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
+@no_type_check
+def _add(x, y):
+    """x += y."""
+    for i in range(len(x)):
+        x[i] += y[i]
+
+
+@compiled_part(reordered=True)
+@no_type_check
+def _add_rows(x, y):
+    """x += y."""
+    for row in range(len(x)):
+        _add(x[row], y[row])
+
+
+@compiled_part(reordered=True)
 @no_type_check
 def _add_product(x, matrix, y):
-    """y += x @ matrix[:, : len(y)]; four inputs at a time, so that sums are read and written less often."""
-    inputs, outputs = x.shape[0], y.shape[0]
+    """y += x @ matrix[: len(x), : len(y)]; four inputs at a time, so that sums are read and written less often."""
+    inputs, outputs = len(x), len(y)
     whole = inputs - inputs % 4
     for k in range(0, whole, 4):
         a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
@@ -241,7 +289,7 @@ def _add_product(x, matrix, y):
             y[n] += a * matrix[k, n]
 
 
-@compiled
+@compiled_part()
 @no_type_check
 def _int8_product(x, weights, scales, y):
     """y = weights @ x * scales, x rounded to 16 bits."""
@@ -252,9 +300,10 @@ def _int8_product(x, weights, scales, y):
     for k in range(inputs):
         largest = max(largest, abs(x[k]))
     step = largest / steps if largest > 0 else ONE
+    steps_a_unit = ONE / step
     rounded = np.empty(inputs, np.int16)
     for k in range(inputs):
-        rounded[k] = np.int16(np.floor(x[k] / step + HALF))
+        rounded[k] = np.int16(np.floor(x[k] * steps_a_unit + HALF))
     for n in range(outputs):
         kernel = weights[n]
         total = np.int32(0)
@@ -264,7 +313,7 @@ def _int8_product(x, weights, scales, y):
         y[n] = np.float32(total) * (scales[n] * step)
 
 
-@compiled
+@compiled_part()
 @no_type_check
 def _exponential(x):
     """x = exp(x) in place; in the order written, on which its precision rests."""
@@ -277,71 +326,100 @@ def _exponential(x):
         x[i] = (power * r * r + r + ONE) * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
 def _softmax(x):
     """Softmax in place."""
     largest = x[0]
-    for i in range(1, x.shape[0]):
+    for i in range(1, len(x)):
         largest = max(largest, x[i])
-    for i in range(x.shape[0]):
+    for i in range(len(x)):
         x[i] -= largest
     _exponential(x)
     total = np.float32(0)
-    for i in range(x.shape[0]):
+    for i in range(len(x)):
         total += x[i]
-    x /= total
+    share = ONE / total
+    for i in range(len(x)):
+        x[i] *= share
 
 
-@compiled_reordered
+@compiled_part(reordered=True)
 @no_type_check
-def _nearest_to_mean(logits, averaging, index):
+def _nearest(logits, vectors, vectors_by_feature, squared_lengths):
     """`averaging.nearest_to_mean`."""
-    vectors = averaging.vectors[index]
     mean = np.zeros(vectors.shape[1], np.float32)
-    products = np.zeros(vectors.shape[0], np.float32)
+    products = np.zeros(len(vectors), np.float32)
     _softmax(logits)
     _add_product(logits, vectors, mean)
-    _add_product(mean, averaging.by_feature[index], products)
-    return np.argmin(averaging.squared_lengths[index] - TWO * products)
+    _add_product(mean, vectors_by_feature, products)
+    nearest = 0
+    for code in range(len(vectors)):
+        products[code] = squared_lengths[code] - TWO * products[code]
+        if products[code] < products[nearest]:
+            nearest = code
+    return nearest
 
 
-@compiled
+@compiled_part()
 @no_type_check
 def _guide(scores, knobs):
-    """`guidance.guide` or `guidance.guide_twice`, whichever the number of rows asks for."""
+    """`guidance.guide` or `guidance.guide_twice`, whichever the number of rows asks for; into the first row."""
     weight, input_weight = np.float32(knobs.guidance_weight), np.float32(knobs.input_guidance_weight)
-    if scores.shape[0] == 1:
-        return scores[0]
-    if scores.shape[0] == 2:
-        return (ONE + weight) * scores[0] - weight * scores[1]
-    return scores[0] + weight * (scores[0] - scores[1]) + input_weight * (scores[0] - scores[2])
+    guided = scores[0]
+    for i in range(len(guided)):
+        if len(scores) == 2:
+            guided[i] = (ONE + weight) * guided[i] - weight * scores[1, i]
+        if len(scores) == 3:
+            conditioned = guided[i]
+            guided[i] = conditioned + weight * (conditioned - scores[1, i]) + input_weight * (conditioned - scores[2, i])
+    return guided
 
 
-@compiled
+@compiled_part()
 @no_type_check
 def _draw(logits, noise, knobs):
-    """`sampling.sample`, with the noise that it would draw."""
+    """`sampling.sample`, with the noise that it would draw; spoils `logits`."""
+    ids, top_k = len(logits), knobs.top_k
     temperature = max(np.float32(knobs.temperature), GREEDY_TEMPERATURE)
     if temperature <= GREEDY_TEMPERATURE:
-        return np.argmax(logits)
-    if knobs.top_k == 0:
-        return np.argmax(logits / temperature + noise)
-    if knobs.top_k <= min(FAST_TOP_K, logits.shape[0]):
-        best = _best(logits, knobs.top_k)
-        return best[np.argmax(logits[best] / temperature + noise[: knobs.top_k])]
-    scaled = logits / temperature
-    kth_largest = np.sort(scaled)[max(logits.shape[0] - knobs.top_k, 0)]
-    return np.argmax(np.where(scaled < kth_largest, EXCLUDED_LOGIT, scaled) + noise)
+        return _largest(logits)
+    for i in range(ids):
+        logits[i] /= temperature
+    if top_k == 0:
+        _add(logits, noise)
+        return _largest(logits)
+    best = _best(logits, min(top_k, ids))
+    if top_k <= min(FAST_TOP_K, ids):
+        chosen = 0
+        for n in range(top_k):
+            if logits[best[n]] + noise[n] > logits[best[chosen]] + noise[chosen]:
+                chosen = n
+        return best[chosen]
+    kth_largest = logits[best[len(best) - 1]]
+    for i in range(ids):
+        logits[i] = (EXCLUDED_LOGIT if logits[i] < kth_largest else logits[i]) + noise[i]
+    return _largest(logits)
 
 
-@compiled
+@compiled_part()
+@no_type_check
+def _largest(x):
+    """Place of the largest; of equals the first."""
+    largest = 0
+    for i in range(len(x)):
+        if x[i] > x[largest]:
+            largest = i
+    return largest
+
+
+@compiled_part()
 @no_type_check
 def _best(logits, count):
     """Places of the `count` largest, largest first; of equals the first."""
     best = np.empty(count, np.int64)
     found = 0
-    for i in range(logits.shape[0]):
+    for i in range(len(logits)):
         if found == count and not logits[i] > logits[best[count - 1]]:
             continue
         place = min(found, count - 1)

@@ -49,7 +49,7 @@ def generate(
         float(controls.guidance_weight),
         float(controls.input_guidance_weight),
     )
-    return frame_loop.run(packed, inputs, knobs, config.summary_at_every_level)
+    return frame_loop.run(packed, inputs, knobs, summary_at_every_level=config.summary_at_every_level)
 
 
 @partial(jax.jit, static_argnames=("config", "frames"), compiler_options=ONE_CORE)

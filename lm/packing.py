@@ -1,17 +1,21 @@
-"""Packing: the decoder's parameters in the order in which the frame loop reads them (`lm.frame_loop`).
+"""Packing: the decoder's parameters as the frame loop reads them (`lm.frame_loop`): all matrices in one array, in the order
+in which they are used.
 
-    float32   kernels as they are, [in, out]
-    int8      kernels turned, [out, in], with one scale an output: value = stored * scale
+    | layer 0: attention_in attention_out cross_query cross_out gates mlp_out | layer 1 ... | head of level 0 | ...
+
+    float32   matrices as they are, [in, out]
+    int8      matrices turned, [out, in], with one scale an output: value = stored * scale
 
 A bundle's kernels that are stored as int8 with a scale a column come back as the very numbers that are stored. The head
 of a factorised model was multiplied out at load, so its int8 numbers are new: docs/benchmarks.md, the frame loop, says
 what that costs.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int8
+from jaxtyping import Float32, Int8, Int64
 
 from magenta_rt_py.lm.averaging import AveragedLevels
 from magenta_rt_py.lm.config import LMConfig
@@ -22,52 +26,38 @@ STORAGES = ("float32", "int8")
 LARGEST = 127
 """Of an int8 number, either sign."""
 
+ATTENTION_IN, ATTENTION_OUT, CROSS_QUERY, CROSS_OUT, GATES, MLP_OUT = range(6)
+MATRICES = 6
+"""Matrices a layer, in this order; layers of the temporal stack first, then of the depth stack, which have empty ones for
+cross-attention. After the layers come the heads, one a level."""
+ATTENTION_NORM, CROSS_NORM, MLP_NORM = range(3)
+NORMS = 3
+"""Norms a layer; after the layers comes the final norm."""
 
-class Dense(NamedTuple):
-    """Kernels of one kind, of all layers of a stack (or of all levels)."""
-
-    weights: Float32[np.ndarray, "layers in out"] | Int8[np.ndarray, "layers out in"]
-    scales: Float32[np.ndarray, "layers out"] | None  # None: float32
-
-
-class Block(NamedTuple):
-    """What the layers of both stacks have: self-attention and gated MLP."""
-
-    attention_norm: Float32[np.ndarray, "layers dim"]
-    attention_in: Dense  # query, key and value side by side
-    attention_out: Dense
-    mlp_norm: Float32[np.ndarray, "layers dim"]
-    gates: Dense  # wi_0 and wi_1 side by side
-    mlp_out: Dense
-
-
-class Cross(NamedTuple):
-    """Cross-attention of the temporal stack; keys and values are made once a request, elsewhere."""
-
-    norm: Float32[np.ndarray, "layers dim"]
-    query: Dense
-    out: Dense
-
-
-class Averaging(NamedTuple):
-    """Code vectors of the averaged levels, along both axes; no levels if all are drawn."""
-
-    vectors: Float32[np.ndarray, "averaged codes features"]
-    by_feature: Float32[np.ndarray, "averaged features codes"]
-    squared_lengths: Float32[np.ndarray, "averaged codes"]
+_SHARING_INPUT = {
+    ATTENTION_IN: ("self_attention/query", "self_attention/key", "self_attention/value"),
+    ATTENTION_OUT: ("self_attention/out",),
+    CROSS_QUERY: ("encoder_decoder_attention/query",),
+    CROSS_OUT: ("encoder_decoder_attention/out",),
+    GATES: ("mlp/wi_0", "mlp/wi_1"),
+    MLP_OUT: ("mlp/wo",),
+}
+"""Kernels that stand side by side in a matrix."""
+_NORM_NAMES = ("pre_self_attention_layer_norm", "pre_cross_attention_layer_norm", "pre_mlp_layer_norm")
 
 
 class Packed(NamedTuple):
     """All that the frame loop reads of a model. Arrays of the host, in C order."""
 
-    temporal: Block
-    cross: Cross
-    depth: Block
-    final_norm: Float32[np.ndarray, "dim"]
-    head: Dense  # a level where a stack has a layer
+    weights: Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"]
+    scales: Float32[np.ndarray, "outputs"] | None  # None: float32
+    places: Int64[np.ndarray, "matrices 4"]  # of each matrix: first number, first scale, inputs, outputs
+    norms: Float32[np.ndarray, "norms dim"]
     head_bias: Float32[np.ndarray, "levels codes"]
     rows: Float32[np.ndarray, "levels codes dim"]
-    averaging: Averaging
+    vectors: Float32[np.ndarray, "averaged codes features"]  # of averaged levels, see `averaging`
+    vectors_by_feature: Float32[np.ndarray, "averaged features codes"]
+    squared_lengths: Float32[np.ndarray, "averaged codes"]
 
 
 def pack(params: Params, config: LMConfig, averaged: AveragedLevels | None, *, storage: str = "float32") -> Packed:
@@ -82,72 +72,82 @@ def pack(params: Params, config: LMConfig, averaged: AveragedLevels | None, *, s
     """
     if storage not in STORAGES:
         raise ValueError(f"got storage {storage!r}, expected one of {', '.join(STORAGES)}")
-    is_int8 = storage == "int8"
-    stacks = params["decoder"]["decoder"]
-    temporal = [stacks["temporal_decoder"][f"layers_{layer}"] for layer in range(config.temporal_layers)]
-    depth = [stacks["depth_decoder"][f"depth_layers_{layer}"] for layer in range(config.depth_layers)]
-    head, size = params["decoder"]["logits_dense"], config.codebook_size
-    first = [codec_offset(level, config) for level in range(config.num_levels)]
-    bias = _host(head["bias"]) if config.plain.logits_bias else np.zeros(config.vocabulary_rows, np.float32)
-    kernel, table = _host(head["kernel"]), _host(params["token_embedder"]["embedding"])
+    layers = list(_layers(params, config))
+    heads, bias, rows = _by_level(params, config)
+    matrices = [_matrix(layer, kind) for layer in layers for kind in range(MATRICES)] + heads
+    norms = [_norm(layer, name, config.dim) for layer in layers for name in _NORM_NAMES]
+    norms.append(_host(params["decoder"]["decoder_norm"]["scale"]))
+    blank = np.zeros((0, config.codebook_size, 1), np.float32)
+    vectors = blank if averaged is None else _host(averaged.vectors)
+    squared_lengths = blank[..., 0] if averaged is None else _host(averaged.squared_lengths)
+    weights, scales = _joined(matrices, is_int8=storage == "int8")
     return Packed(
-        temporal=_block(temporal, is_int8),
-        cross=Cross(
-            _scales_of_norms(temporal, "pre_cross_attention_layer_norm"),
-            _dense([[layer["encoder_decoder_attention"]["query"]["kernel"]] for layer in temporal], is_int8),
-            _dense([[layer["encoder_decoder_attention"]["out"]["kernel"]] for layer in temporal], is_int8),
-        ),
-        depth=_block(depth, is_int8),
-        final_norm=_host(params["decoder"]["decoder_norm"]["scale"]),
-        head=_dense([[kernel[:, start : start + size]] for start in first], is_int8),
-        head_bias=np.stack([bias[start : start + size] for start in first]),
-        rows=np.stack([table[start : start + size] for start in first]),
-        averaging=_averaging(averaged, size),
+        weights=weights,
+        scales=scales,
+        places=_places(matrices),
+        norms=np.stack(norms),
+        head_bias=bias,
+        rows=rows,
+        vectors=vectors,
+        vectors_by_feature=np.ascontiguousarray(vectors.transpose(0, 2, 1)),
+        squared_lengths=squared_lengths.copy(),
     )
 
 
 def quantize(kernel: Float32[np.ndarray, "in out"]) -> tuple[Int8[np.ndarray, "out in"], Float32[np.ndarray, "out"]]:
     """A kernel turned and in int8, and the scale of each output; the rule by which bundles store columns."""
-    peak = np.abs(kernel).max(axis=0)
+    peak = np.abs(kernel).max(axis=0, initial=0.0)
     scales = np.where(peak > 0, peak / LARGEST, 1).astype(np.float32)
     stored = np.clip(np.rint(kernel / scales), -LARGEST, LARGEST).astype(np.int8)
     return np.ascontiguousarray(stored.T), scales
 
 
-def _block(layers: list[Params], is_int8: bool) -> Block:
-    attention = [layer["self_attention"] for layer in layers]
-    mlp = [layer["mlp"] for layer in layers]
-    return Block(
-        attention_norm=_scales_of_norms(layers, "pre_self_attention_layer_norm"),
-        attention_in=_dense([[one[name]["kernel"] for name in ("query", "key", "value")] for one in attention], is_int8),
-        attention_out=_dense([[one["out"]["kernel"]] for one in attention], is_int8),
-        mlp_norm=_scales_of_norms(layers, "pre_mlp_layer_norm"),
-        gates=_dense([[one[name]["kernel"] for name in ("wi_0", "wi_1")] for one in mlp], is_int8),
-        mlp_out=_dense([[one["wo"]["kernel"]] for one in mlp], is_int8),
-    )
+def _layers(params: Params, config: LMConfig) -> Iterator[Params]:
+    stacks = params["decoder"]["decoder"]
+    yield from (stacks["temporal_decoder"][f"layers_{layer}"] for layer in range(config.temporal_layers))
+    yield from (stacks["depth_decoder"][f"depth_layers_{layer}"] for layer in range(config.depth_layers))
 
 
-def _dense(kernels: list[list], is_int8: bool) -> Dense:
-    """Kernels by layer, and within a layer those that read the same input."""
-    joined = [np.concatenate([_host(kernel) for kernel in layer], axis=1) for layer in kernels]
+def _matrix(layer: Params, kind: int) -> Float32[np.ndarray, "in out"]:
+    names = [name.split("/") for name in _SHARING_INPUT[kind]]
+    if names[0][0] not in layer:
+        return np.zeros((0, 0), np.float32)
+    return np.concatenate([_host(layer[part][name]["kernel"]) for part, name in names], axis=1)
+
+
+def _norm(layer: Params, name: str, dim: int) -> Float32[np.ndarray, "dim"]:
+    return _host(layer[name]["scale"]) if name in layer else np.ones(dim, np.float32)
+
+
+def _by_level(
+    params: Params, config: LMConfig
+) -> tuple[
+    list[Float32[np.ndarray, "dim codes"]], Float32[np.ndarray, "levels codes"], Float32[np.ndarray, "levels codes dim"]
+]:
+    """Head, bias and table, of the codes of each level."""
+    head = params["decoder"]["logits_dense"]
+    kernel, table = _host(head["kernel"]), _host(params["token_embedder"]["embedding"])
+    bias = _host(head["bias"]) if config.plain.logits_bias else np.zeros(config.vocabulary_rows, np.float32)
+    first = [codec_offset(level, config) for level in range(config.num_levels)]
+    own = [slice(start, start + config.codebook_size) for start in first]
+    return [kernel[:, ids] for ids in own], np.stack([bias[ids] for ids in own]), np.stack([table[ids] for ids in own])
+
+
+def _joined(
+    matrices: list[Float32[np.ndarray, "_ _"]], *, is_int8: bool
+) -> tuple[Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"], Float32[np.ndarray, "outputs"] | None]:
     if not is_int8:
-        return Dense(np.stack(joined), None)
-    stored, scales = zip(*map(quantize, joined))
-    return Dense(np.stack(stored), np.stack(scales))
+        return np.concatenate([matrix.ravel() for matrix in matrices]), None
+    stored = [quantize(matrix) for matrix in matrices]
+    return np.concatenate([numbers.ravel() for numbers, _ in stored]), np.concatenate([scales for _, scales in stored])
 
 
-def _averaging(averaged: AveragedLevels | None, codes: int) -> Averaging:
-    if averaged is None:
-        blank = np.zeros((0, codes, 1), np.float32)
-        return Averaging(blank, blank.transpose(0, 2, 1).copy(), blank[..., 0].copy())
-    vectors = _host(averaged.vectors)
-    return Averaging(vectors, np.ascontiguousarray(vectors.transpose(0, 2, 1)), _host(averaged.squared_lengths))
+def _places(matrices: list[Float32[np.ndarray, "_ _"]]) -> Int64[np.ndarray, "matrices 4"]:
+    shapes = np.array([matrix.shape for matrix in matrices], np.int64)
+    sizes = np.stack([shapes.prod(axis=1), shapes[:, 1]], axis=1)
+    return np.concatenate([np.cumsum(sizes, axis=0) - sizes, shapes], axis=1)
 
 
-def _scales_of_norms(layers: list[Params], name: str) -> Float32[np.ndarray, "layers dim"]:
-    return np.stack([_host(layer[name]["scale"]) for layer in layers])
-
-
-def _host(array: object) -> np.ndarray:
-    # A copy: numba takes no array that JAX lets nobody write to for the same type as others, and would compile twice.
+def _host(array: object) -> Float32[np.ndarray, "..."]:
+    # A copy: for numba an array that nobody may write to, as JAX's are, is of another type.
     return np.array(array, np.float32, order="C")

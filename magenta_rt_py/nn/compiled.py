@@ -14,24 +14,23 @@ def compiled(function: Callable) -> Callable:
     Arithmetic is IEEE, in the order written: every call rounds alike.
 
     The machine code is made at the first call and kept beside the source, or in the user's cache directory where the
-    package is read-only. Where neither can be written, every process compiles anew.
-
-    What is kept is made anew when the function's own file changes, not when a function that it calls in another file
-    does: keep compiled functions that call each other in one file.
+    package is read-only. Where neither can be written, every process compiles anew. It is made anew when the function's
+    own file changes: keep what it calls in the same file.
     """
-    return _compile(function)
-
-
-def compiled_reordered(function: Callable) -> Callable:
-    """`compiled`, but sums may be taken in another order, and a product and a sum may be rounded together.
-
-    Only so can a sum fill a vector register. Every call on one machine still rounds alike.
-    """
-    return _compile(function, fastmath=_REORDERED)
-
-
-def _compile(function: Callable, fastmath: Any = False) -> Callable:
     try:
-        return numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)
+        return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
-        return numba.njit(nogil=True, fastmath=fastmath)(function)
+        return numba.njit(nogil=True)(function)
+
+
+def compiled_part(*, reordered: bool = False) -> Callable[[Callable], Callable]:
+    """Compiles what only `compiled` functions call, with them: it is kept as a part of their machine code.
+
+    A division by zero gives infinity or NaN, as in numpy, and no error: checks would stand in the way of vectors.
+
+    Args:
+      reordered: sums may be taken in another order, and a product and a sum rounded together. Only so can a sum fill a
+        vector register. Every call on one machine still rounds alike.
+    """
+    fastmath: Any = _REORDERED if reordered else False
+    return numba.njit(nogil=True, fastmath=fastmath, error_model="numpy")
