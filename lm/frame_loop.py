@@ -109,7 +109,7 @@ def _run(plain_packed, plain_inputs, plain_knobs, summary_at_every_level):
             _self_attention(packed, layer, keys[layer], values[layer], inputs.temporal_bias, frame, x)
             _cross_attention(packed, layer, inputs.cross_keys[layer], inputs.cross_values[layer], x)
             _mlp(packed, layer, x)
-        _spell(packed, layers, inputs.depth_bias, inputs.noise[frame], knobs, x, head_dim, summary_at_every_level, codes[frame])
+        _spell(packed, layers, inputs.depth_bias, inputs.noise[frame], knobs, x, summary_at_every_level, codes[frame])
         x[:] = 0
         for row in range(rows):
             for level in range(levels):
@@ -121,13 +121,14 @@ def _run(plain_packed, plain_inputs, plain_knobs, summary_at_every_level):
 
 @compiled_part(reordered=True)
 @no_type_check
-def _spell(packed, first_layer, bias, noise, knobs, summary, head_dim, summary_at_every_level, codes):
+def _spell(packed, first_layer, bias, noise, knobs, summary, summary_at_every_level, codes):
     """The levels of one frame, coarsest first, into `codes`."""
     rows = summary.shape[0]
     heads, levels, _ = bias.shape
     norms, drawn = packed.norms, noise.shape[0]
     first_head = len(packed.places) - levels
     layers = first_head // MATRICES - first_layer
+    head_dim = packed.places[first_layer * MATRICES + ATTENTION_OUT, 2] // heads
     keys = np.zeros((layers, rows, heads, head_dim, levels), np.float32)
     values = np.zeros((layers, rows, heads, levels, head_dim), np.float32)
     x = summary.copy()

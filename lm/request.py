@@ -14,6 +14,7 @@ from magenta_rt_py.lm.averaging import AveragedLevels
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.model import LanguageModel, Params
 from magenta_rt_py.lm.sampling import SamplingConfig
+from magenta_rt_py.lm.vocabulary import AnyArray
 from magenta_rt_py.nn.attention import KeyValue
 
 MASKED_ROW = 1
@@ -99,7 +100,7 @@ def apply(params: Params, config: LMConfig, method: str, *arguments: Any) -> Any
     return LanguageModel(config.plain).apply({"params": params}, *arguments, method=method)
 
 
-def check_request(config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], frames: int) -> None:
+def check_request(config: LMConfig, encoder_tokens: Int[AnyArray, "rows tokens"], frames: int) -> None:
     """Refuses a request that the model cannot serve.
 
     Raises:
