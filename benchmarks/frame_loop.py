@@ -28,6 +28,7 @@ from magenta_rt_py.generators import codec_lm
 from magenta_rt_py.generators.packed_decoders import PackedDecoders
 from magenta_rt_py.lm import decode, packing
 from magenta_rt_py.lm.sampling import SamplingConfig
+from magenta_rt_py.lm.vocabulary import codec_offset
 from magenta_rt_py.speed.machine import describe_machine, load_average
 
 LENGTHS = (10, 20, 50)
@@ -142,20 +143,15 @@ def compare_codes(model: Any, ways: dict[str, Any], **knobs: Any) -> dict[str, A
     """Share of equal codes over five requests of 50 frames, each way hearing what XLA made."""
     stream = model.stream(model.mix({PROMPT: 1.0}), seed=0).state
     controls = dataclasses.replace(model.defaults, **knobs)
-    style = model.mix({PROMPT: 1.0}).codes
+    style, levels = model.mix({PROMPT: 1.0}).codes, model.models.lm_config.num_levels
     equal: dict[str, list[np.ndarray]] = {name: [] for name in ways if name != "xla"}
     for _ in range(COMPARED_FRAMES // CHUNK_FRAMES):
         state, made = codec_lm.generate_chunk(ways["xla"], stream, style, controls)
         for name, matches in equal.items():
             _, other = codec_lm.generate_chunk(ways[name], stream, style, controls)
-            matches.append(other.codes[:, : model.models.lm_config.num_levels] == made.codes[:, : matches_levels(model)])
+            matches.append(other.codes[:, :levels] == made.codes[:, :levels])
         stream = state
     return {name: float(np.concatenate(matches).mean()) for name, matches in equal.items()}
-
-
-def matches_levels(model: Any) -> int:
-    """Levels that the language model makes."""
-    return model.models.lm_config.num_levels
 
 
 def compare_scores(model: Any) -> dict[str, float]:
@@ -163,29 +159,35 @@ def compare_scores(model: Any) -> dict[str, float]:
     config, params = model.models.lm_config, model.models.lm_params
     flat = flatten_dict(params, sep="/")
     kernel = np.array(flat["decoder/logits_dense/kernel"])
-    stored, scales = packing.quantize(kernel)
-    rounded = unflatten_dict({**flat, "decoder/logits_dense/kernel": stored.T * scales}, sep="/")
+    heads = [kernel[:, ids] for ids in ids_of_levels(config)]
+    for ids, head in zip(ids_of_levels(config), heads):
+        kernel[:, ids] = packing.quantize(head).matrix
+    rounded = unflatten_dict({**flat, "decoder/logits_dense/kernel": kernel}, sep="/")
     tokens, _, _ = request(model.models, 1)
     codes = np.random.default_rng(1).integers(0, config.codebook_size, (20, config.num_levels))
-    targets = codes + 2 + np.arange(config.num_levels) * config.codebook_size
-    both = [np.asarray(decode.cached_logits(chosen, config, tokens[:1], targets.astype(np.int32)))[0] for chosen in (params, rounded)]
-    own = [
-        np.stack([one[:, level, 2 + level * config.codebook_size :][:, : config.codebook_size] for level in range(config.num_levels)])
-        for one in both
-    ]
+    targets = codes + [ids.start for ids in ids_of_levels(config)]
+    scores = []
+    for chosen in (params, rounded):
+        every = np.asarray(decode.cached_logits(chosen, config, tokens[:1], targets.astype(np.int32)))[0]
+        scores.append(np.stack([every[:, level, ids] for level, ids in enumerate(ids_of_levels(config))]))
     return {
-        "difference_rms": float(np.sqrt(np.square(own[1] - own[0]).mean())),
-        "difference_largest": float(np.abs(own[1] - own[0]).max()),
-        "scores_deviation": float(own[0].std(-1).mean()),
+        "difference_rms": float(np.sqrt(np.square(scores[1] - scores[0]).mean())),
+        "difference_largest": float(np.abs(scores[1] - scores[0]).max()),
+        "scores_deviation": float(scores[0].std(-1).mean()),
     }
+
+
+def ids_of_levels(config: Any) -> list[slice]:
+    """The ids of each level's codes."""
+    first = [codec_offset(level, config) for level in range(config.num_levels)]
+    return [slice(start, start + config.codebook_size) for start in first]
 
 
 def stored_kernels(model: Any) -> dict[str, int]:
     """Kernels of the decoder whose int8 numbers and scales give back exactly what the bundle's give."""
     flat = flatten_dict(model.models.lm_params["decoder"]["decoder"], sep="/")
     kernels = [np.array(array) for path, array in flat.items() if path.endswith("kernel") and array.shape[0] > 64]
-    packed = [packing.quantize(kernel) for kernel in kernels]
-    same = [np.array_equal(stored.T * scales, kernel) for kernel, (stored, scales) in zip(kernels, packed)]
+    same = [np.array_equal(packing.quantize(kernel).matrix, kernel) for kernel in kernels]
     return {"kernels": len(kernels), "the_same": int(sum(same))}
 
 

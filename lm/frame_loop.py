@@ -17,17 +17,20 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from magenta_rt_py.lm.packing import (
-    ATTENTION_IN,
     ATTENTION_NORM,
-    ATTENTION_OUT,
     CROSS_NORM,
     CROSS_OUT,
     CROSS_QUERY,
-    GATES,
+    GATE,
+    KEY,
     MATRICES,
     MLP_NORM,
     MLP_OUT,
     NORMS,
+    OUT,
+    QUERY,
+    VALUE,
+    VALUES,
     Packed,
 )
 from magenta_rt_py.nn.compiled import compiled, compiled_part
@@ -128,7 +131,7 @@ def _spell(packed, first_layer, bias, noise, knobs, summary, summary_at_every_le
     norms, drawn = packed.norms, noise.shape[0]
     first_head = len(packed.places) - levels
     layers = first_head // MATRICES - first_layer
-    head_dim = packed.places[first_layer * MATRICES + ATTENTION_OUT, 2] // heads
+    head_dim = packed.places[first_layer * MATRICES + OUT, 2] // heads
     keys = np.zeros((layers, rows, heads, head_dim, levels), np.float32)
     values = np.zeros((layers, rows, heads, levels, head_dim), np.float32)
     x = summary.copy()
@@ -139,7 +142,7 @@ def _spell(packed, first_layer, bias, noise, knobs, summary, summary_at_every_le
             _self_attention(packed, first_layer + layer, keys[layer], values[layer], bias, level, x)
             _mlp(packed, first_layer + layer, x)
         normed = _norm(x, norms[len(norms) - 1])
-        scores = _dense(normed, packed.weights, packed.scales, packed.places[first_head + level])
+        scores = _dense(normed, packed, first_head + level)
         for row in range(len(scores)):
             _add(scores[row], packed.head_bias[level])
         if level < drawn:
@@ -160,39 +163,37 @@ def _spell(packed, first_layer, bias, noise, knobs, summary, summary_at_every_le
 def _self_attention(packed, layer, keys, values, bias, index, x):
     """x += attention(norm(x)) for position `index`, whose key and value join those before it."""
     _, heads, head_dim, _ = keys.shape
-    inner = heads * head_dim
-    first = layer * MATRICES
     normed = _norm(x, packed.norms[layer * NORMS + ATTENTION_NORM])
-    projected = _dense(normed, packed.weights, packed.scales, packed.places[first + ATTENTION_IN])
+    query = _dense(normed, packed, layer * MATRICES + QUERY)
+    key = _dense(normed, packed, layer * MATRICES + KEY)
+    value = _dense(normed, packed, layer * MATRICES + VALUE)
     for row in range(len(x)):
         for head in range(heads):
             for feature in range(head_dim):
-                place = inner + head * head_dim + feature
-                keys[row, head, feature, index] = projected[row, place]
-                values[row, head, index, feature] = projected[row, place + inner]
-    mixed = _attend(projected, keys, values, bias[:, index], index + 1)
-    _add_rows(x, _dense(mixed, packed.weights, packed.scales, packed.places[first + ATTENTION_OUT]))
+                keys[row, head, feature, index] = key[row, head * head_dim + feature]
+                values[row, head, index, feature] = value[row, head * head_dim + feature]
+    mixed = _attend(query, keys, values, bias[:, index], index + 1)
+    _add_rows(x, _dense(mixed, packed, layer * MATRICES + OUT))
 
 
 @compiled_part(reordered=True)
 @no_type_check
 def _cross_attention(packed, layer, keys, values, x):
     """x += attention(norm(x)) to the encoder's output."""
-    first = layer * MATRICES
     normed = _norm(x, packed.norms[layer * NORMS + CROSS_NORM])
-    query = _dense(normed, packed.weights, packed.scales, packed.places[first + CROSS_QUERY])
+    query = _dense(normed, packed, layer * MATRICES + CROSS_QUERY)
     mixed = _attend(query, keys, values, None, keys.shape[3])
-    _add_rows(x, _dense(mixed, packed.weights, packed.scales, packed.places[first + CROSS_OUT]))
+    _add_rows(x, _dense(mixed, packed, layer * MATRICES + CROSS_OUT))
 
 
 @compiled_part(reordered=True)
 @no_type_check
 def _mlp(packed, layer, x):
     """x += mlp(norm(x)), the gated MLP of lm.mlp."""
-    first = layer * MATRICES
     normed = _norm(x, packed.norms[layer * NORMS + MLP_NORM])
-    gates = _dense(normed, packed.weights, packed.scales, packed.places[first + GATES])
-    rows, inner = len(gates), gates.shape[1] // 2
+    gates = _dense(normed, packed, layer * MATRICES + GATE)
+    values = _dense(normed, packed, layer * MATRICES + VALUES)
+    rows, inner = gates.shape
     opened = np.empty((rows, inner), np.float32)
     for row in range(rows):
         for i in range(inner):
@@ -200,8 +201,8 @@ def _mlp(packed, layer, x):
             opened[row, i] = -g * (GELU_LINEAR + GELU_CUBIC * g * g)
         _exponential(opened[row])
         for i in range(inner):
-            opened[row, i] = gates[row, i] / (ONE + opened[row, i]) * gates[row, inner + i]
-    _add_rows(x, _dense(opened, packed.weights, packed.scales, packed.places[first + MLP_OUT]))
+            opened[row, i] = gates[row, i] / (ONE + opened[row, i]) * values[row, i]
+    _add_rows(x, _dense(opened, packed, layer * MATRICES + MLP_OUT))
 
 
 @compiled_part(reordered=True)
@@ -241,8 +242,15 @@ def _norm(x, scale):
 
 @compiled_part(reordered=True)
 @no_type_check
-def _dense(x, weights, scales, place):
+def _dense(x, packed, matrix):
     """Rows times a matrix of `packing.Packed`, Float32[rows out]."""
+    return _product(x, packed.weights, packed.scales, packed.places[matrix])
+
+
+@compiled_part(reordered=True)
+@no_type_check
+def _product(x, weights, scales, place):
+    """Apart from `_dense` because only an argument that is None leaves out code when compiled."""
     first, first_scale, inputs, outputs = place
     own = weights[first : first + inputs * outputs]
     y = np.zeros((len(x), outputs), np.float32)
@@ -253,8 +261,9 @@ def _dense(x, weights, scales, place):
                 _add_product(x[row, k : k + BLOCK_INPUTS], matrix[k : k + BLOCK_INPUTS], y[row])
     else:
         turned = own.reshape((outputs, inputs))
+        between = first_scale + outputs
         for row in range(len(x)):
-            _int8_product(x[row], turned, scales[first_scale : first_scale + outputs], y[row])
+            _int8_product(x[row], turned, scales[first_scale:between], scales[between : between + inputs], y[row])
     return y
 
 
@@ -292,26 +301,26 @@ def _add_product(x, matrix, y):
 
 @compiled_part()
 @no_type_check
-def _int8_product(x, weights, scales, y):
-    """y = weights @ x * scales, x rounded to 16 bits."""
+def _int8_product(x, weights, output_scales, input_scales, y):
+    """y = weights @ (x * input_scales) * output_scales, the factor in brackets rounded to 16 bits."""
     outputs, inputs = weights.shape
     # So few steps that no sum can leave 32 bits.
     steps = np.float32(min(LARGEST_INT16, LARGEST_INT32 // (LARGEST_INT8 * inputs)))
     largest = np.float32(0)
     for k in range(inputs):
-        largest = max(largest, abs(x[k]))
+        largest = max(largest, abs(x[k] * input_scales[k]))
     step = largest / steps if largest > 0 else ONE
     steps_a_unit = ONE / step
     rounded = np.empty(inputs, np.int16)
     for k in range(inputs):
-        rounded[k] = np.int16(np.floor(x[k] * steps_a_unit + HALF))
+        rounded[k] = np.int16(np.floor(x[k] * input_scales[k] * steps_a_unit + HALF))
     for n in range(outputs):
         kernel = weights[n]
         total = np.int32(0)
         for k in range(inputs):
             # Written so that the compiler sees 16-bit factors and a 32-bit sum, for which there is an instruction.
             total = np.int32(total + np.int32(rounded[k]) * np.int32(kernel[k]))
-        y[n] = np.float32(total) * (scales[n] * step)
+        y[n] = np.float32(total) * (output_scales[n] * step)
 
 
 @compiled_part()

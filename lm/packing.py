@@ -1,14 +1,14 @@
 """Packing: the decoder's parameters as the frame loop reads them (`lm.frame_loop`): all matrices in one array, in the order
 in which they are used.
 
-    | layer 0: attention_in attention_out cross_query cross_out gates mlp_out | layer 1 ... | head of level 0 | ...
+    | layer 0: query key value out, cross query, cross out, wi_0 wi_1 wo | layer 1 ... | head of level 0 | ...
 
     float32   matrices as they are, [in, out]
-    int8      matrices turned, [out, in], with one scale an output: value = stored * scale
+    int8      matrices turned, [out, in]: value = stored * scale of the output * scale of the input, one of them 1
 
-A bundle's kernels that are stored as int8 with a scale a column come back as the very numbers that are stored. The head
-of a factorised model was multiplied out at load, so its int8 numbers are new: docs/benchmarks.md, the frame loop, says
-what that costs.
+A bundle's kernels that are stored as int8 come back as the very numbers that are stored, with the scales along the axis
+that was chosen when they were. The head of a factorised model was multiplied out at load, so its int8 numbers are new;
+docs/benchmarks.md, the frame loop, says what that costs.
 """
 
 from collections.abc import Iterator
@@ -26,23 +26,25 @@ STORAGES = ("float32", "int8")
 LARGEST = 127
 """Of an int8 number, either sign."""
 
-ATTENTION_IN, ATTENTION_OUT, CROSS_QUERY, CROSS_OUT, GATES, MLP_OUT = range(6)
-MATRICES = 6
+QUERY, KEY, VALUE, OUT, CROSS_QUERY, CROSS_OUT, GATE, VALUES, MLP_OUT = range(9)
+MATRICES = 9
 """Matrices a layer, in this order; layers of the temporal stack first, then of the depth stack, which have empty ones for
 cross-attention. After the layers come the heads, one a level."""
 ATTENTION_NORM, CROSS_NORM, MLP_NORM = range(3)
 NORMS = 3
 """Norms a layer; after the layers comes the final norm."""
 
-_SHARING_INPUT = {
-    ATTENTION_IN: ("self_attention/query", "self_attention/key", "self_attention/value"),
-    ATTENTION_OUT: ("self_attention/out",),
-    CROSS_QUERY: ("encoder_decoder_attention/query",),
-    CROSS_OUT: ("encoder_decoder_attention/out",),
-    GATES: ("mlp/wi_0", "mlp/wi_1"),
-    MLP_OUT: ("mlp/wo",),
-}
-"""Kernels that stand side by side in a matrix."""
+_KERNELS = (
+    "self_attention/query",
+    "self_attention/key",
+    "self_attention/value",
+    "self_attention/out",
+    "encoder_decoder_attention/query",
+    "encoder_decoder_attention/out",
+    "mlp/wi_0",
+    "mlp/wi_1",
+    "mlp/wo",
+)
 _NORM_NAMES = ("pre_self_attention_layer_norm", "pre_cross_attention_layer_norm", "pre_mlp_layer_norm")
 
 
@@ -50,7 +52,7 @@ class Packed(NamedTuple):
     """All that the frame loop reads of a model. Arrays of the host, in C order."""
 
     weights: Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"]
-    scales: Float32[np.ndarray, "outputs"] | None  # None: float32
+    scales: Float32[np.ndarray, "scales"] | None  # of each matrix: of outputs, then of inputs; None: float32
     places: Int64[np.ndarray, "matrices 4"]  # of each matrix: first number, first scale, inputs, outputs
     norms: Float32[np.ndarray, "norms dim"]
     head_bias: Float32[np.ndarray, "levels codes"]
@@ -74,7 +76,7 @@ def pack(params: Params, config: LMConfig, averaged: AveragedLevels | None, *, s
         raise ValueError(f"got storage {storage!r}, expected one of {', '.join(STORAGES)}")
     layers = list(_layers(params, config))
     heads, bias, rows = _by_level(params, config)
-    matrices = [_matrix(layer, kind) for layer in layers for kind in range(MATRICES)] + heads
+    matrices = [_matrix(layer, name) for layer in layers for name in _KERNELS] + heads
     norms = [_norm(layer, name, config.dim) for layer in layers for name in _NORM_NAMES]
     norms.append(_host(params["decoder"]["decoder_norm"]["scale"]))
     blank = np.zeros((0, config.codebook_size, 1), np.float32)
@@ -94,12 +96,40 @@ def pack(params: Params, config: LMConfig, averaged: AveragedLevels | None, *, s
     )
 
 
-def quantize(kernel: Float32[np.ndarray, "in out"]) -> tuple[Int8[np.ndarray, "out in"], Float32[np.ndarray, "out"]]:
-    """A kernel turned and in int8, and the scale of each output; the rule by which bundles store columns."""
-    peak = np.abs(kernel).max(axis=0, initial=0.0)
+class Quantized(NamedTuple):
+    """A matrix in int8, turned: value = stored * scale of its output * scale of its input."""
+
+    stored: Int8[np.ndarray, "out in"]
+    output_scales: Float32[np.ndarray, "out"]
+    input_scales: Float32[np.ndarray, "in"]
+
+    @property
+    def matrix(self) -> Float32[np.ndarray, "in out"]:
+        """What it stands for."""
+        return self.stored.T * self.output_scales * self.input_scales[:, None]
+
+
+def quantize(matrix: Float32[np.ndarray, "in out"]) -> Quantized:
+    """Scales along the axis that loses less, the rule of bundles: what was stored so comes back as it was."""
+    if not matrix.size:
+        return Quantized(np.zeros(matrix.shape[::-1], np.int8), *(np.ones(size, np.float32) for size in matrix.shape[::-1]))
+    by_output, by_input = (_rounded(matrix, axis) for axis in (0, 1))
+    losses = [float(np.square(stored * scales - matrix).sum()) for stored, scales in (by_output, by_input)]
+    inputs, outputs = matrix.shape
+    if losses[0] <= losses[1]:
+        stored, scales = by_output
+        return Quantized(np.ascontiguousarray(stored.T), scales.ravel(), np.ones(inputs, np.float32))
+    stored, scales = by_input
+    return Quantized(np.ascontiguousarray(stored.T), np.ones(outputs, np.float32), scales.ravel())
+
+
+def _rounded(
+    matrix: Float32[np.ndarray, "in out"], axis: int
+) -> tuple[Int8[np.ndarray, "in out"], Float32[np.ndarray, "_ _"]]:
+    """int8 numbers, and their scales, shared along an axis."""
+    peak = np.abs(matrix).max(axis=axis, keepdims=True)
     scales = np.where(peak > 0, peak / LARGEST, 1).astype(np.float32)
-    stored = np.clip(np.rint(kernel / scales), -LARGEST, LARGEST).astype(np.int8)
-    return np.ascontiguousarray(stored.T), scales
+    return np.clip(np.rint(matrix / scales), -LARGEST, LARGEST).astype(np.int8), scales
 
 
 def _layers(params: Params, config: LMConfig) -> Iterator[Params]:
@@ -108,11 +138,9 @@ def _layers(params: Params, config: LMConfig) -> Iterator[Params]:
     yield from (stacks["depth_decoder"][f"depth_layers_{layer}"] for layer in range(config.depth_layers))
 
 
-def _matrix(layer: Params, kind: int) -> Float32[np.ndarray, "in out"]:
-    names = [name.split("/") for name in _SHARING_INPUT[kind]]
-    if names[0][0] not in layer:
-        return np.zeros((0, 0), np.float32)
-    return np.concatenate([_host(layer[part][name]["kernel"]) for part, name in names], axis=1)
+def _matrix(layer: Params, name: str) -> Float32[np.ndarray, "in out"]:
+    part, _, kernel = name.partition("/")
+    return _host(layer[part][kernel]["kernel"]) if part in layer else np.zeros((0, 0), np.float32)
 
 
 def _norm(layer: Params, name: str, dim: int) -> Float32[np.ndarray, "dim"]:
@@ -135,16 +163,17 @@ def _by_level(
 
 def _joined(
     matrices: list[Float32[np.ndarray, "_ _"]], *, is_int8: bool
-) -> tuple[Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"], Float32[np.ndarray, "outputs"] | None]:
+) -> tuple[Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"], Float32[np.ndarray, "scales"] | None]:
     if not is_int8:
         return np.concatenate([matrix.ravel() for matrix in matrices]), None
     stored = [quantize(matrix) for matrix in matrices]
-    return np.concatenate([numbers.ravel() for numbers, _ in stored]), np.concatenate([scales for _, scales in stored])
+    scales = [np.concatenate([one.output_scales, one.input_scales]) for one in stored]
+    return np.concatenate([one.stored.ravel() for one in stored]), np.concatenate(scales)
 
 
 def _places(matrices: list[Float32[np.ndarray, "_ _"]]) -> Int64[np.ndarray, "matrices 4"]:
     shapes = np.array([matrix.shape for matrix in matrices], np.int64)
-    sizes = np.stack([shapes.prod(axis=1), shapes[:, 1]], axis=1)
+    sizes = np.stack([shapes.prod(axis=1), shapes.sum(axis=1)], axis=1)
     return np.concatenate([np.cumsum(sizes, axis=0) - sizes, shapes], axis=1)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors
 
 from magenta_rt_py import lm
 from magenta_rt_py.bundle import load_bundle, save_bundle
@@ -128,43 +129,58 @@ def rounded(params):
     def one(path, leaf):
         if path[-1].key != "kernel" or "encoder" in (entry.key for entry in path):
             return leaf
-        stored, scales = packing.quantize(np.asarray(leaf))
-        return jnp.asarray(stored.T * scales)
+        return jnp.asarray(packing.quantize(np.asarray(leaf)).matrix)
 
     return jax.tree_util.tree_map_with_path(one, params)
 
 
-def test_a_kernel_in_int8_comes_back_as_it_was_stored(tmp_path):
-    kernel = np.random.default_rng(1).normal(size=(64, 96)).astype(np.float32)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_kernel_in_int8_comes_back_as_it_was_stored(tmp_path, axis):
+    random = np.random.default_rng(1)
+    uneven = np.exp(random.normal(size=(1, 96) if axis == 0 else (64, 1)))  # so that scales along this axis lose less
+    kernel = (random.normal(size=(64, 96)) * uneven).astype(np.float32)
     kernel[:, 3] = 0
     save_bundle(tmp_path / "a", parts={"lm": ({}, {"kernel": kernel})}, record={}, storage={"lm": "int8"})
+    with safetensors.safe_open(tmp_path / "a" / "lm-00000.safetensors", "numpy") as shard:
+        stored, scales = shard.get_tensor("kernel"), shard.get_tensor("kernel:scale")
     restored = load_bundle(tmp_path / "a").tensors("lm")["kernel"]
     assert not np.array_equal(restored, kernel)
-    stored, scales = packing.quantize(restored)
-    assert stored.shape == (96, 64) and stored.dtype == np.int8
-    np.testing.assert_array_equal(stored.T.astype(np.float32) * scales, restored)
-    again, same = packing.quantize(stored.T.astype(np.float32) * scales)
-    np.testing.assert_array_equal(again, stored)
-    np.testing.assert_array_equal(same, scales)
+    found = packing.quantize(restored)
+    np.testing.assert_array_equal(found.stored.T, stored)
+    np.testing.assert_array_equal(found.matrix, restored)
+    outputs = scales.shape[0] == 1
+    np.testing.assert_array_equal(found.output_scales if outputs else found.input_scales, scales.ravel())
+
+
+def packed_matrix(quantized):
+    """What `_product` takes."""
+    scales = np.concatenate([quantized.output_scales, quantized.input_scales])
+    outputs, inputs = quantized.stored.shape
+    return quantized.stored.ravel(), scales, np.array([0, 0, inputs, outputs])
 
 
 def test_int8_products_differ_by_the_rounding_of_activations_only():
     random = np.random.default_rng(2)
     for inputs in (1, 6, 64, 700):
         x = random.normal(size=(2, inputs)).astype(np.float32) * np.array([[1.0], [1e-3]], np.float32)
-        stored, scales = packing.quantize(random.normal(size=(inputs, 40)).astype(np.float32))
-        place = np.array([0, 0, inputs, 40])
-        found = frame_loop._dense(x, stored.ravel(), scales, place)
-        exact = x.astype(np.float64) @ (stored.T * scales).astype(np.float64)
+        kernel = random.normal(size=(inputs, 40)) * np.exp(random.normal(size=(inputs, 1)))
+        quantized = packing.quantize(kernel.astype(np.float32))
+        found = frame_loop._product(x, *packed_matrix(quantized))
+        matrix = quantized.matrix.astype(np.float64)
         # Half a step an activation, whatever the signs of the weights.
         steps = min(32767, (2**31 - 1) // (127 * inputs))
-        most = np.abs(x).max(1, keepdims=True) / steps * 0.51 * np.abs(stored.T * scales).sum(0)
+        scaled = x * quantized.input_scales
+        most = np.abs(scaled).max(1, keepdims=True) / steps * 0.51 * np.abs(matrix / quantized.input_scales[:, None]).sum(0)
+        exact = x.astype(np.float64) @ matrix
         assert (np.abs(found - exact) <= most + 1e-5 * np.abs(exact)).all(), inputs
+
+
+def test_int8_sums_stay_within_32_bits_and_zeros_are_zeros():
+    ones = np.ones(40, np.float32)
+    full = packing.Quantized(np.full((40, 700), 127, np.int8), ones, np.ones(700, np.float32))
     largest = np.full((1, 700), 3.0, np.float32)
-    full = np.full((40, 700), 127, np.int8)
-    found = frame_loop._dense(largest, full.ravel(), np.ones(40, np.float32), np.array([0, 0, 700, 40]))
-    np.testing.assert_allclose(found, 3.0 * 127 * 700, rtol=1e-3)  # no sum left 32 bits
-    np.testing.assert_array_equal(frame_loop._dense(0 * largest, full.ravel(), np.ones(40, np.float32), place), 0)
+    np.testing.assert_allclose(frame_loop._product(largest, *packed_matrix(full)), 3.0 * 127 * 700, rtol=1e-3)
+    np.testing.assert_array_equal(frame_loop._product(0 * largest, *packed_matrix(full)), 0)
 
 
 def test_int8_plays_what_xla_plays_with_the_rounded_kernels(players):
