@@ -14,26 +14,18 @@ products are summed exactly: processors multiply pairs of such integers in one g
 from typing import NamedTuple, no_type_check
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int8, Int32, Int64
 
-from magenta_rt_py.lm.packing import (
-    ATTENTION_NORM,
-    CROSS_NORM,
-    CROSS_OUT,
-    CROSS_QUERY,
-    GATE,
-    KEY,
-    MATRICES,
-    MLP_NORM,
-    MLP_OUT,
-    NORMS,
-    OUT,
-    QUERY,
-    VALUE,
-    VALUES,
-    Packed,
-)
+from magenta_rt_py.lm.integer_dots import FOUR, dots_of_one_row, dots_of_two_rows
 from magenta_rt_py.nn.compiled import compiled, compiled_part
+
+QUERY, KEY, VALUE, OUT, CROSS_QUERY, CROSS_OUT, GATE, GATED, MLP_OUT = range(9)
+MATRICES = 9
+"""Matrices a layer, in this order; layers of the temporal stack first, then of the depth stack, which have empty ones for
+cross-attention. After the layers come the heads, one a level."""
+ATTENTION_NORM, CROSS_NORM, MLP_NORM = range(3)
+NORMS = 3
+"""Norms a layer; after the layers comes the final norm."""
 
 GREEDY_TEMPERATURE = np.float32(1e-4)  # of lm.sampling, which says what they mean
 EXCLUDED_LOGIT = np.float32(-1e7)
@@ -56,6 +48,20 @@ LEAST_EXPONENT, MOST_EXPONENT = np.float32(-87.0), np.float32(88.0)
 HALF, ONE, TWO = np.float32(0.5), np.float32(1.0), np.float32(2.0)
 GELU_LINEAR = np.float32(2.0 * 0.7978845608028654)  # gelu(x) = x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3))
 GELU_CUBIC = np.float32(2.0 * 0.7978845608028654 * 0.044715)
+
+
+class Packed(NamedTuple):
+    """All that the frame loop reads of a model. Arrays of the host, in C order."""
+
+    weights: Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"]
+    scales: Float32[np.ndarray, "scales"] | None  # of each matrix: of outputs, then of inputs; None: float32
+    places: Int64[np.ndarray, "matrices 4"]  # of each matrix: first number, first scale, inputs, outputs
+    norms: Float32[np.ndarray, "norms dim"]
+    head_bias: Float32[np.ndarray, "levels codes"]
+    rows: Float32[np.ndarray, "levels codes dim"]
+    vectors: Float32[np.ndarray, "averaged codes features"]  # of averaged levels, see `averaging`
+    vectors_by_feature: Float32[np.ndarray, "averaged features codes"]
+    squared_lengths: Float32[np.ndarray, "averaged codes"]
 
 
 class Inputs(NamedTuple):
@@ -192,7 +198,7 @@ def _mlp(packed, layer, x):
     """x += mlp(norm(x)), the gated MLP of lm.mlp."""
     normed = _norm(x, packed.norms[layer * NORMS + MLP_NORM])
     gates = _dense(normed, packed, layer * MATRICES + GATE)
-    values = _dense(normed, packed, layer * MATRICES + VALUES)
+    values = _dense(normed, packed, layer * MATRICES + GATED)
     rows, inner = gates.shape
     opened = np.empty((rows, inner), np.float32)
     for row in range(rows):
@@ -262,8 +268,7 @@ def _product(x, weights, scales, place):
     else:
         turned = own.reshape((outputs, inputs))
         between = first_scale + outputs
-        for row in range(len(x)):
-            _int8_product(x[row], turned, scales[first_scale:between], scales[between : between + inputs], y[row])
+        _int8_product(x, turned, scales[first_scale:between], scales[between : between + inputs], y)
     return y
 
 
@@ -302,25 +307,44 @@ def _add_product(x, matrix, y):
 @compiled_part()
 @no_type_check
 def _int8_product(x, weights, output_scales, input_scales, y):
-    """y = weights @ (x * input_scales) * output_scales, the factor in brackets rounded to 16 bits."""
+    """y = (x * input_scales) @ weights.T * output_scales, the factor in brackets rounded to 16 bits."""
     outputs, inputs = weights.shape
+    rows = len(x)
+    rounded = np.empty((rows, inputs), np.int16)
+    totals = np.empty((rows, outputs), np.int32)
+    steps = np.empty(rows, np.float32)
+    for row in range(rows):
+        steps[row] = _round_row(x[row], input_scales, rounded[row])
+    whole = outputs - outputs % FOUR
+    for n in range(0, whole, FOUR):
+        for row in range(0, rows - 1, 2):
+            dots_of_two_rows(rounded, weights, row, n, totals)
+        if rows % 2:
+            dots_of_one_row(rounded, weights, rows - 1, n, totals)
+    for row in range(rows):
+        for n in range(whole, outputs):
+            totals[row, n] = 0
+            for k in range(inputs):
+                totals[row, n] += np.int32(rounded[row, k]) * np.int32(weights[n, k])
+        for n in range(outputs):
+            y[row, n] = np.float32(totals[row, n]) * (output_scales[n] * steps[row])
+
+
+@compiled_part()
+@no_type_check
+def _round_row(x, input_scales, rounded):
+    """`rounded` = x * input_scales in steps; the size of a step."""
+    inputs = len(x)
     # So few steps that no sum can leave 32 bits.
-    steps = np.float32(min(LARGEST_INT16, LARGEST_INT32 // (LARGEST_INT8 * inputs)))
+    most = np.float32(min(LARGEST_INT16, LARGEST_INT32 // (LARGEST_INT8 * inputs)))
     largest = np.float32(0)
     for k in range(inputs):
         largest = max(largest, abs(x[k] * input_scales[k]))
-    step = largest / steps if largest > 0 else ONE
+    step = largest / most if largest > 0 else ONE
     steps_a_unit = ONE / step
-    rounded = np.empty(inputs, np.int16)
     for k in range(inputs):
         rounded[k] = np.int16(np.floor(x[k] * input_scales[k] * steps_a_unit + HALF))
-    for n in range(outputs):
-        kernel = weights[n]
-        total = np.int32(0)
-        for k in range(inputs):
-            # Written so that the compiler sees 16-bit factors and a 32-bit sum, for which there is an instruction.
-            total = np.int32(total + np.int32(rounded[k]) * np.int32(kernel[k]))
-        y[n] = np.float32(total) * (output_scales[n] * step)
+    return step
 
 
 @compiled_part()

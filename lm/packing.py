@@ -19,20 +19,11 @@ from jaxtyping import Float32, Int8, Int64
 
 from magenta_rt_py.lm.averaging import AveragedLevels
 from magenta_rt_py.lm.config import LMConfig
+from magenta_rt_py.lm.frame_loop import LARGEST_INT8, Packed
 from magenta_rt_py.lm.model import Params
 from magenta_rt_py.lm.vocabulary import codec_offset
 
 STORAGES = ("float32", "int8")
-LARGEST = 127
-"""Of an int8 number, either sign."""
-
-QUERY, KEY, VALUE, OUT, CROSS_QUERY, CROSS_OUT, GATE, VALUES, MLP_OUT = range(9)
-MATRICES = 9
-"""Matrices a layer, in this order; layers of the temporal stack first, then of the depth stack, which have empty ones for
-cross-attention. After the layers come the heads, one a level."""
-ATTENTION_NORM, CROSS_NORM, MLP_NORM = range(3)
-NORMS = 3
-"""Norms a layer; after the layers comes the final norm."""
 
 _KERNELS = (
     "self_attention/query",
@@ -45,21 +36,8 @@ _KERNELS = (
     "mlp/wi_1",
     "mlp/wo",
 )
+"""In the order of `frame_loop.QUERY` and so on."""
 _NORM_NAMES = ("pre_self_attention_layer_norm", "pre_cross_attention_layer_norm", "pre_mlp_layer_norm")
-
-
-class Packed(NamedTuple):
-    """All that the frame loop reads of a model. Arrays of the host, in C order."""
-
-    weights: Float32[np.ndarray, "numbers"] | Int8[np.ndarray, "numbers"]
-    scales: Float32[np.ndarray, "scales"] | None  # of each matrix: of outputs, then of inputs; None: float32
-    places: Int64[np.ndarray, "matrices 4"]  # of each matrix: first number, first scale, inputs, outputs
-    norms: Float32[np.ndarray, "norms dim"]
-    head_bias: Float32[np.ndarray, "levels codes"]
-    rows: Float32[np.ndarray, "levels codes dim"]
-    vectors: Float32[np.ndarray, "averaged codes features"]  # of averaged levels, see `averaging`
-    vectors_by_feature: Float32[np.ndarray, "averaged features codes"]
-    squared_lengths: Float32[np.ndarray, "averaged codes"]
 
 
 def pack(params: Params, config: LMConfig, averaged: AveragedLevels | None, *, storage: str = "float32") -> Packed:
@@ -128,8 +106,8 @@ def _rounded(
 ) -> tuple[Int8[np.ndarray, "in out"], Float32[np.ndarray, "_ _"]]:
     """int8 numbers, and their scales, shared along an axis."""
     peak = np.abs(matrix).max(axis=axis, keepdims=True)
-    scales = np.where(peak > 0, peak / LARGEST, 1).astype(np.float32)
-    return np.clip(np.rint(matrix / scales), -LARGEST, LARGEST).astype(np.int8), scales
+    scales = np.where(peak > 0, peak / LARGEST_INT8, 1).astype(np.float32)
+    return np.clip(np.rint(matrix / scales), -LARGEST_INT8, LARGEST_INT8).astype(np.int8), scales
 
 
 def _layers(params: Params, config: LMConfig) -> Iterator[Params]:
