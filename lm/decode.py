@@ -12,6 +12,9 @@ The masked row knows neither style nor clock, so that guidance pushes towards bo
 beat stays vague (docs/benchmarks.md, beat). Without a tempo, and in models without a clock, the style is all that it
 lacks, as in the released system.
 Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
+
+One stream of a narrow model on a CPU has a faster way for all below the first line: `lm.narrow_decode`. What is here stays
+the reference, and serves wide models, other devices, batches and exact mode.
 """
 
 from collections.abc import Callable
