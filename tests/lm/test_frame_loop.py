@@ -91,9 +91,9 @@ def test_models_without_clock_and_summaries_are_xlas():
 def test_a_shorter_request_is_the_beginning_of_a_longer_one(players):
     for storage in packing.STORAGES:
         packed = players[2].packed(storage)
-        whole = players[2].play(packed, top_k=0)
+        whole = players[2].play(packed, top_k=0, timed=True)
         for frames in (1, 3):
-            np.testing.assert_array_equal(players[2].play(packed, frames=frames, top_k=0), whole[:frames])
+            np.testing.assert_array_equal(players[2].play(packed, frames=frames, top_k=0, timed=True), whole[:frames])
 
 
 def test_exact_mode_and_no_packed_decoder_are_xlas_own(players, monkeypatch):
