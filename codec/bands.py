@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float16, Float32, Int
 
-from magenta_rt_py.codec.compiled import compiled
 from magenta_rt_py.codec.config import CompactCodecConfig
+from magenta_rt_py.nn.compiled import compiled
 
 _STORED_FLOOR = 1e-6  # floor of the stored log energies: below energy_floor, so that a gain can be applied afterwards
 _BLOCK_STFT_FRAMES = 256  # STFT frames transformed at once: the spectra stay in the cache

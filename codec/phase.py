@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int64
 
 from magenta_rt_py.codec import bands
-from magenta_rt_py.codec.compiled import compiled
 from magenta_rt_py.codec.config import CompactCodecConfig
+from magenta_rt_py.nn.compiled import compiled
 
 _HANN_TIME_FREQUENCY_RATIO = 0.25645  # gamma / window length^2 of a Hann window (Prusa et al. 2017, table I)
 _LOG_FLOOR = 1e-6  # added to a magnitude before its logarithm

@@ -12,6 +12,9 @@ The masked row knows neither style nor clock, so that guidance pushes towards bo
 beat stays vague (docs/benchmarks.md, beat). Without a tempo, and in models without a clock, the style is all that it
 lacks, as in the released system.
 Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
+
+One stream of a narrow model on a CPU has a faster way for all below the first line: `lm.narrow_decode`. What is here stays
+the reference, and serves wide models, other devices, batches and exact mode.
 """
 
 from collections.abc import Callable
@@ -23,14 +26,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from magenta_rt_py.lm import clock
+from magenta_rt_py.lm import narrow_decode
 from magenta_rt_py.lm.averaging import AveragedLevels, nearest_to_mean
 from magenta_rt_py.lm.config import MASK, NUM_SPECIAL, PAD, LMConfig
 from magenta_rt_py.lm.guidance import guide, guide_twice
-from magenta_rt_py.lm.model import LanguageModel, Params
-from magenta_rt_py.lm.sampling import SamplingConfig, common_way, sample, sample_exact
+from magenta_rt_py.lm.model import Params
+from magenta_rt_py.lm.packing import Packed
+from magenta_rt_py.lm.request import Controls, apply, check_averaged, check_request, make_controls, prepare
+from magenta_rt_py.lm.sampling import common_way, sample, sample_exact
 from magenta_rt_py.lm.vocabulary import AnyArray, codec_offset, wrap_tokens_to_codes
-from magenta_rt_py.nn.attention import KeyValue
 from magenta_rt_py.nn.cores import NARROW_DIM, ONE_CORE
 
 _STATIC = ("config", "frames", "exact")
@@ -40,32 +44,10 @@ are the code vectors of an averaged one)."""
 NOBODY = -1
 """Codes of a stream of a batch that is not active."""
 
-MASKED_ROW = 1
-"""Place of the masked row."""
-
 Choose: TypeAlias = Callable[[Array, Array, int | Array, Array], tuple[Array, Array]]
 """(carry, hidden, level, frame) -> (carry, token): how the next id is picked."""
 Spelling: TypeAlias = tuple[tuple[int, Choose], ...]
 """How many levels are picked in which way, coarsest first; after the first way the condition's row goes on alone."""
-
-
-class Controls(NamedTuple):
-    """Everything that may change from request to request without a new compilation."""
-
-    temperature: Float[Array, "*streams"]
-    top_k: Int[Array, "*streams"]
-    guidance_weight: Float[Array, "*streams"]
-    input_guidance_weight: Float[Array, "*streams"]
-    context_clock: Float[Array, "*streams context features"]  # zero rows are unset
-    target_clock: Float[Array, "*streams frames features"]
-
-
-class Prepared(NamedTuple):
-    """What is computed once a request."""
-
-    cross: tuple[KeyValue, ...]
-    temporal_bias: Float[Array, "heads frames frames"]
-    depth_bias: Float[Array, "heads levels levels"]
 
 
 class LevelHead(NamedTuple):
@@ -73,39 +55,6 @@ class LevelHead(NamedTuple):
 
     kernel: Float[Array, "dim codes"]
     bias: Float[Array, " codes"]
-
-
-def make_controls(
-    config: LMConfig,
-    frames: int,
-    sampling: SamplingConfig | None = None,
-    *,
-    context_clock: Float[np.ndarray, "context features"] | None = None,
-    target_clock: Float[np.ndarray, "frames features"] | None = None,
-) -> Controls:
-    """Controls of one stream.
-
-    Args:
-      frames: frames the request will make.
-      sampling: None takes the defaults.
-      context_clock, target_clock: rows of `lm.clock.clock_features`; None is unset.
-    """
-    sampling = sampling or SamplingConfig()
-    if context_clock is None:
-        context_clock = clock.unset_clock(config.context_frames)
-    if target_clock is None:
-        target_clock = clock.unset_clock(frames)
-    expected = ((config.context_frames, clock.NUM_FEATURES), (frames, clock.NUM_FEATURES))
-    if (context_clock.shape, target_clock.shape) != expected:
-        raise ValueError(f"got clocks {context_clock.shape} and {target_clock.shape}, expected {expected}")
-    return Controls(
-        temperature=jnp.float32(sampling.temperature),
-        top_k=jnp.int32(sampling.top_k),
-        guidance_weight=jnp.float32(sampling.guidance_weight),
-        input_guidance_weight=jnp.float32(sampling.input_guidance_weight),
-        context_clock=jnp.asarray(context_clock, jnp.float32),
-        target_clock=jnp.asarray(target_clock, jnp.float32),
-    )
 
 
 def generate(
@@ -118,7 +67,8 @@ def generate(
     frames: int,
     exact: bool = False,
     averaged: AveragedLevels | None = None,
-) -> Int[Array, "frames levels"]:
+    packed: Packed | None = None,
+) -> Int[AnyArray, "frames levels"]:
     """Codes of the next `frames` frames of one stream.
 
     Compiled once for each (rows, frames, exact); no control causes another compilation. A narrow model runs on one core.
@@ -131,7 +81,12 @@ def generate(
       exact: draw as the released system does: from the whole vocabulary, and nothing but PAD after id MASK. The ids are
         then wrapped into codes, as it does. False draws among the codes of each level.
       averaged: `averaging.averaged_levels` of the codec; None if the configuration averages none.
+      packed: `packing.pack` of the same three: the frames are then made by `lm.frame_loop`, unless `exact`. None: by XLA.
     """
+    if packed is not None and not exact:
+        check_request(config, encoder_tokens, frames)
+        check_averaged(config, averaged, exact=exact)
+        return narrow_decode.generate(params, packed, config, encoder_tokens, controls, key, frames=frames)
     program = _tokens_on_one_core if config.dim <= NARROW_DIM else _tokens_on_all_cores
     tokens = program(params, config, encoder_tokens, controls, key, frames=frames, exact=exact, averaged=averaged)
     return _codes_of_tokens(tokens, config, exact=exact)
@@ -140,7 +95,13 @@ def generate(
 def compiled_programs() -> int:
     """How many programs `generate` and `generate_batch` keep in memory to draw with; what turns ids into codes is not
     counted."""
-    programs = (_tokens_on_one_core, _tokens_on_all_cores, _batch_on_one_core, _batch_on_all_cores)
+    programs = (
+        narrow_decode.inputs_of,
+        _tokens_on_one_core,
+        _tokens_on_all_cores,
+        _batch_on_one_core,
+        _batch_on_all_cores,
+    )
     return sum(program._cache_size() for program in programs)
 
 
@@ -209,8 +170,8 @@ def generate_tokens(
     averaged: AveragedLevels | None = None,
 ) -> Int[Array, "frames levels"]:
     """`generate`, but ids of the vocabulary instead of codes; `way` as in `sampling.sample`."""
-    _check_request(config, encoder_tokens, frames)
-    _check_averaged(config, averaged, exact=exact)
+    check_request(config, encoder_tokens, frames)
+    check_averaged(config, averaged, exact=exact)
     draws = frames * config.num_levels
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(draws))
     keys = keys.reshape(frames, config.num_levels, *keys.shape[1:])
@@ -223,10 +184,10 @@ def generate_tokens(
 
     def score(hidden: Array, level: int | Array) -> Array:
         if exact:
-            return _apply(params, config, "all_logits", hidden)
+            return apply(params, config, "all_logits", hidden)
         if heads:
             return hidden.astype(jnp.float32) @ heads[level].kernel + heads[level].bias
-        return _apply(params, config, "level_logits", hidden, level)
+        return apply(params, config, "level_logits", hidden, level)
 
     def choose(ended: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
         guided = _combine(score(hidden, level), controls)
@@ -269,7 +230,7 @@ def cached_logits(
     blank = jnp.zeros((frames, levels, encoder_tokens.shape[0], config.vocabulary_rows))
 
     def choose(seen: Array, hidden: Array, level: int | Array, frame: Array) -> tuple[Array, Array]:
-        scores = _apply(params, config, "all_logits", hidden)
+        scores = apply(params, config, "all_logits", hidden)
         return seen.at[frame, level].set(scores), targets[frame, level]
 
     controls = make_controls(config, frames)
@@ -288,41 +249,22 @@ def _run(
 ) -> tuple[Array, Int[Array, "frames levels"]]:
     """Encodes, then scans over frames; `spelling` says how every id is picked."""
     rows = encoder_tokens.shape[0]
-    prepared = _prepare(params, config, encoder_tokens, controls, frames)
-    state = _apply(params, config, "init_temporal_state", rows, frames)
-    first = _apply(params, config, "first_input", encoder_tokens)
-    clock_rows = _clock_of_rows(controls.target_clock, rows)
-    added = _apply(params, config, "added_inputs", encoder_tokens, clock_rows)
-    added = jnp.broadcast_to(added, (rows, frames, config.dim))
+    prepared = prepare(params, config, encoder_tokens, controls, frames)
+    state = apply(params, config, "init_temporal_state", rows, frames)
 
     def body(scanned, frame):
         state, frame_input, carry = scanned
-        clock_row = jax.lax.dynamic_slice_in_dim(clock_rows, frame, 1, axis=1)
+        clock_row = jax.lax.dynamic_slice_in_dim(prepared.clock_rows, frame, 1, axis=1)
         bias = jax.lax.dynamic_slice_in_dim(prepared.temporal_bias, frame, 1, axis=1)
-        x = frame_input + jax.lax.dynamic_slice_in_dim(added, frame, 1, axis=1)
-        state, summary = _apply(params, config, "temporal_step", state, x, frame, bias, prepared.cross, clock_row)
+        x = frame_input + jax.lax.dynamic_slice_in_dim(prepared.added_inputs, frame, 1, axis=1)
+        state, summary = apply(params, config, "temporal_step", state, x, frame, bias, prepared.cross, clock_row)
         carry, tokens = _spell(params, config, summary, prepared.depth_bias, frame, spelling, carry)
-        next_input = _apply(params, config, "frame_inputs", tokens[None, None])
+        next_input = apply(params, config, "frame_inputs", tokens[None, None])
         next_input = jnp.broadcast_to(next_input, frame_input.shape).astype(frame_input.dtype)
         return (state, next_input, carry), tokens
 
-    (_, _, carry), tokens = jax.lax.scan(body, (state, first, carry), jnp.arange(frames))
+    (_, _, carry), tokens = jax.lax.scan(body, (state, prepared.first_input, carry), jnp.arange(frames))
     return carry, tokens
-
-
-def _prepare(
-    params: Params, config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], controls: Controls, frames: int
-) -> Prepared:
-    rows = encoder_tokens.shape[0]
-    encoded = _apply(params, config, "encode", encoder_tokens, _clock_of_rows(controls.context_clock, rows))
-    temporal_bias, depth_bias = _apply(params, config, "biases", frames)
-    return Prepared(_apply(params, config, "cross", encoded), temporal_bias, depth_bias)
-
-
-def _clock_of_rows(clock_rows: Float[Array, "frames features"], rows: int) -> Float[Array, "rows frames features"]:
-    """The clock for every row; unset for the masked one."""
-    is_masked = np.arange(rows) == MASKED_ROW
-    return jnp.where(is_masked[:, None, None], 0.0, clock_rows)
 
 
 def _spell(
@@ -335,14 +277,14 @@ def _spell(
     carry: Array,
 ) -> tuple[Array, Int[Array, " levels"]]:
     """The levels of one frame, coarsest first: (carry, ids of the frame)."""
-    state, x, first, spelt = _apply(params, config, "init_depth_state", summary.shape[0]), summary, 0, []
+    state, x, first, spelt = apply(params, config, "init_depth_state", summary.shape[0]), summary, 0, []
 
     def step(scanned, level, choose, summary):
         state, x, carry = scanned
         bias = jax.lax.dynamic_slice_in_dim(depth_bias, level, 1, axis=1)
-        state, hidden = _apply(params, config, "depth_step", state, x, jnp.asarray(level), bias)
+        state, hidden = apply(params, config, "depth_step", state, x, jnp.asarray(level), bias)
         carry, token = choose(carry, hidden, level, frame)
-        x = jnp.broadcast_to(_apply(params, config, "token_rows", token), x.shape).astype(x.dtype)
+        x = jnp.broadcast_to(apply(params, config, "token_rows", token), x.shape).astype(x.dtype)
         if config.summary_at_every_level:
             x = x + summary
         return (state, x, carry), token
@@ -381,27 +323,3 @@ def _combine(scores: Float[Array, "rows ids"], controls: Controls) -> Float[Arra
     if scores.shape[0] == 2:
         return guide(scores[0], scores[1], controls.guidance_weight)
     return guide_twice(scores[0], scores[1], scores[2], controls.guidance_weight, controls.input_guidance_weight)
-
-
-def _apply(params: Params, config: LMConfig, method: str, *arguments: Any) -> Any:
-    return LanguageModel(config.plain).apply({"params": params}, *arguments, method=method)
-
-
-def _check_request(config: LMConfig, encoder_tokens: Int[Array, "rows tokens"], frames: int) -> None:
-    rows, tokens = encoder_tokens.shape
-    if not 1 <= frames <= config.chunk_frames:
-        raise ValueError(f"got frames {frames}, expected 1..{config.chunk_frames}: ask for more in a further request")
-    if not 1 <= rows <= 3 or tokens != config.encoder_tokens:
-        raise ValueError(
-            f"got encoder tokens of shape {(rows, tokens)}, expected 1 to 3 rows of {config.encoder_tokens}: "
-            "make them with vocabulary.encoder_inputs"
-        )
-
-
-def _check_averaged(config: LMConfig, averaged: AveragedLevels | None, *, exact: bool) -> None:
-    count = 0 if averaged is None else len(averaged.vectors)
-    if count != config.averaged_levels or (exact and count):
-        raise ValueError(
-            f"got {count} averaged levels{' in exact mode' * exact}, the configuration has {config.averaged_levels}: "
-            "give averaging.averaged_levels of the codec's code vectors; exact mode is for models that draw all levels"
-        )

@@ -140,6 +140,10 @@ class LanguageModel(nn.Module):
             added += temporal.style(self.token_embedder.style(style, vectors), (style >= NUM_SPECIAL).all(-1))
         return added
 
+    def clock_inputs(self, clock: Float[Array, "batch frames features"]) -> Float[Array, "batch frames dim"]:
+        """What the clock adds to every temporal input; only a model with a clock has it."""
+        return self.decoder.decoder.temporal_decoder.clock(clock)
+
     def level_inputs(
         self, tokens: Int[Array, "batch levels"], vectors: CodeVectors | None = None
     ) -> Float[Array, "batch levels dim"]:

@@ -76,6 +76,23 @@ def sample(
     return jax.lax.switch(way, (*ways, lambda: jax.lax.switch(own, ways)))
 
 
+def noise(keys: PRNGKeyArray | Array, ids: int, top_k: Int[Array, ""]) -> Float[Array, "draws ids"]:
+    """The Gumbel noise with which `sample` draws with each of the keys: added to the logits divided by the temperature.
+
+    In the fast way noise n is of the n-th best id and the rest of the row is not used, otherwise it is of id n.
+    """
+    width = min(FAST_TOP_K, ids)
+
+    def fast() -> Float[Array, "draws ids"]:
+        drawn = jax.vmap(lambda key: jax.random.gumbel(key, (width,)))(keys)
+        return jnp.pad(drawn, ((0, 0), (0, ids - width)))
+
+    def full() -> Float[Array, "draws ids"]:
+        return jax.vmap(lambda key: jax.random.gumbel(key, (ids,)))(keys)
+
+    return jax.lax.cond(_way_of(top_k, ids) == FAST, fast, full)
+
+
 def common_way(top_k: Int[Array, "streams"], ids: int) -> Int[Array, ""]:
     """The way in which all streams draw; EACH if they differ."""
     ways = _way_of(top_k, ids)

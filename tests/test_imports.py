@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "testing"},
     "__init__": {"generators", "live"},
 }
-CORE = {"flax", "jax", "jaxtyping", "numba", "numpy", "safetensors", "sentencepiece", "soundfile", "soxr"}
+CORE = {"flax", "jax", "jaxtyping", "llvmlite", "numba", "numpy", "safetensors", "sentencepiece", "soundfile", "soxr"}
 # Optional package -> the parts that may import it.
 OPTIONAL = {
     **{

@@ -132,7 +132,15 @@ def sample_coarse(
     key = released_key(models, state) if models.is_exact else request_key(state)
     params = models.params_at(controls.adapter_strength)
     codes = decode.generate(
-        params, config, tokens, knobs, key, frames=len(clock), exact=models.is_exact, averaged=models.averaged
+        params,
+        config,
+        tokens,
+        knobs,
+        key,
+        frames=len(clock),
+        exact=models.is_exact,
+        averaged=models.averaged,
+        packed=models.packed_of(params),
     )
     return np.asarray(codes)
 

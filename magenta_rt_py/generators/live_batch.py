@@ -105,8 +105,10 @@ class LiveBatch:
         config, frames = self._models.lm_config, len(part.knobs.target_clock)
         key = _key(np.uint32(part.seed), np.uint32(part.start % 2**32))
         params = self._models.params_at(part.adapter_strength)
-        averaged = self._models.averaged
-        made = decode.generate(params, config, part.tokens, part.knobs, key, frames=frames, averaged=averaged)
+        averaged, packed = self._models.averaged, self._models.packed_of(params)
+        made = decode.generate(
+            params, config, part.tokens, part.knobs, key, frames=frames, averaged=averaged, packed=packed
+        )
         return Made(np.asarray(made), (1, 0))
 
 

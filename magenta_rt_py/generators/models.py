@@ -7,8 +7,10 @@ from typing import Any
 
 from magenta_rt_py.codec.interface import Codec
 from magenta_rt_py.generators.adapted import Adapted
+from magenta_rt_py.generators.packed_decoders import PackedDecoders
 from magenta_rt_py.lm.averaging import AveragedLevels
 from magenta_rt_py.lm.config import LMConfig
+from magenta_rt_py.lm.packing import Packed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +34,8 @@ class Models:
     """The codec's vectors of the levels that the language model averages (lm.averaging); None if it draws all."""
     adapted: Adapted | None = None
     """The same parameters with a bundle's adapters in them; None if it has none."""
+    packed_decoders: PackedDecoders | None = None
+    """The language model's decoder for the frame loop of a CPU; None where XLA makes the frames (lm.narrow_decode)."""
     is_exact: bool = False
     """Whether requests are made as the released program makes them, see `exact.exact`."""
 
@@ -42,6 +46,14 @@ class Models:
           strength: None is the bundle's own. Without adapters it changes nothing.
         """
         return self.lm_params if self.adapted is None else self.adapted.at(strength)
+
+    def packed_of(self, params: Any) -> Packed | None:
+        """What `decode.generate` makes the frames of one stream with, besides the parameters; None: nothing else.
+
+        Args:
+          params: from `params_at`.
+        """
+        return None if self.packed_decoders is None or self.is_exact else self.packed_decoders.of(params)
 
     @property
     def num_levels(self) -> int:

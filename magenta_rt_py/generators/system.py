@@ -21,9 +21,10 @@ from magenta_rt_py.generators.adapted import Adapted
 from magenta_rt_py.generators.compilation import use_cache
 from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.models import Models
+from magenta_rt_py.generators.packed_decoders import PackedDecoders
 from magenta_rt_py.generators.stream import Stream
 from magenta_rt_py.generators.styles import NO_STYLE, Style
-from magenta_rt_py.lm import adapters, refinement
+from magenta_rt_py.lm import adapters, narrow_decode, refinement
 from magenta_rt_py.lm.averaging import averaged_levels
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.tables import normalise_levels
@@ -233,7 +234,18 @@ def load_models(bundle: Bundle, style: StyleEmbedder) -> Models:
     if adapters.PART in bundle.configs:
         adapted = _part(bundle, adapters.PART, lambda fields, flat: _adapted(config, params, fields, flat))
     averaged = averaged_levels(codec.code_vectors, config)
-    made = Models(codec=codec, lm_config=config.plain, lm_params=params, adapted=adapted, averaged=averaged)
+    packed_decoders = None
+    if narrow_decode.can_loop(config.plain):
+        storage = "int8" if bundle.storage("lm") == "int8" else "float32"
+        packed_decoders = PackedDecoders(config.plain, averaged, storage)
+    made = Models(
+        codec=codec,
+        lm_config=config.plain,
+        lm_params=params,
+        averaged=averaged,
+        adapted=adapted,
+        packed_decoders=packed_decoders,
+    )
     if config.num_levels == codec.num_levels or "refinement" not in bundle.configs:
         return made
     fine_config, fine_params = _part(bundle, "refinement", _load_refinement)

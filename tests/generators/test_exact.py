@@ -14,6 +14,7 @@ from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.tiny import save_tiny_bundle
 from magenta_rt_py.generators.tiny_released import save_tiny_released_bundle
 from magenta_rt_py.lm import decode, vocabulary
+from magenta_rt_py.lm.sampling import SamplingConfig
 
 CONTROLS = Controls(temperature=1.1, top_k=40, guidance_weight=5.0)
 FRAME = 1920
@@ -47,7 +48,7 @@ def test_a_chunk_is_drawn_from_the_whole_vocabulary_in_bfloat16_with_the_key_of_
     config = dataclasses.replace(models.lm_config, activation_dtype="bfloat16")
     for number, (state, chunk) in enumerate(chunks):
         rows = [vocabulary.encoder_inputs(state.context_codes[None], style, config) for style in (STYLE[None], None)]
-        sampling = decode.SamplingConfig(temperature=1.1, top_k=40, guidance_weight=5.0)
+        sampling = SamplingConfig(temperature=1.1, top_k=40, guidance_weight=5.0)
         knobs = decode.make_controls(config, 50, sampling)
         key = jax.random.key(np.uint32((2**32 - 1 + number) % 2**32))
         inputs = jnp.asarray(np.concatenate(rows))

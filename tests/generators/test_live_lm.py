@@ -96,9 +96,9 @@ def programs(lm, monkeypatch):
     """Lengths of the programs that are run."""
     run, inner = [], live_lm.decode.generate
 
-    def generate(*arguments, frames, averaged):
+    def generate(*arguments, frames, averaged, packed):
         run.append(frames)
-        return inner(*arguments, frames=frames, averaged=averaged)
+        return inner(*arguments, frames=frames, averaged=averaged, packed=packed)
 
     monkeypatch.setattr(live_lm.decode, "generate", generate)
     return run
@@ -132,9 +132,9 @@ def test_a_shorter_request_is_the_beginning_of_a_longer_one(models, past, count)
 def test_three_rows_hear_the_performer(models, past, monkeypatch):
     rows, inner = [], live_lm.decode.generate
 
-    def generate(params, config, tokens, *arguments, frames, averaged):
+    def generate(params, config, tokens, *arguments, frames, averaged, packed):
         rows.append(np.array(tokens))
-        return inner(params, config, tokens, *arguments, frames=frames, averaged=averaged)
+        return inner(params, config, tokens, *arguments, frames=frames, averaged=averaged, packed=packed)
 
     monkeypatch.setattr(live_lm.decode, "generate", generate)
     lm = LiveLM(models, lengths=(10,))

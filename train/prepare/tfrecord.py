@@ -18,8 +18,8 @@ from typing import BinaryIO, no_type_check
 
 import numpy as np
 
-from magenta_rt_py.codec.compiled import compiled
 from magenta_rt_py.errors import PreparedDataError
+from magenta_rt_py.nn.compiled import compiled
 
 _DTYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
 """TensorFlow's numbers of the types that are read; float32 and int32 are written."""
