@@ -157,7 +157,9 @@ def _beside_roofline(
     subject: Subject, frames: int, streams: int, figures: dict[str, Any], rates: roofline.Rates
 ) -> dict[str, Any]:
     costs = roofline.request_costs(subject, frames, streams=streams)
-    bound = roofline.describe(costs, rates, subject.dtype, frames)
+    # A batch is XLA's.
+    storage = subject.loop_storage if streams == 1 else None
+    bound = roofline.describe(costs, rates, subject.dtype, frames, storage)
     return {
         "hop_frames": frames,
         "hop_seconds": frames / FRAME_RATE_HZ,

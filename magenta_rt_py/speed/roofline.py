@@ -20,9 +20,11 @@ from magenta_rt_py.speed.subject import Subject
 
 REPEATS = 5
 """Tries of each measurement; the best counts."""
-BYTES = {"float32": 4, "bfloat16": 2}
+BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
 FLOAT32_PARTS = ("averaging", "refinement", "codec")
 """Whatever the type of the language model is."""
+LOOP_PARTS = ("temporal", "depth", "heads")
+"""Whose weights the frame loop reads as it stores them (`lm.frame_loop`)."""
 STREAMED_MEGABYTES = {"cpu": 256, "gpu": 2_048, "tpu": 1_024}
 """Read to measure the bandwidth: several times what any cache holds."""
 MATRIX_SIDE = {"cpu": 2_048, "gpu": 8_192, "tpu": 8_192}
@@ -72,37 +74,44 @@ def request_costs(subject: Subject, frames: int, *, streams: int = 1) -> dict[st
     return costs
 
 
-def bounds(costs: Mapping[str, Cost], rates: Rates, dtype: str) -> dict[str, Bound]:
+def bounds(costs: Mapping[str, Cost], rates: Rates, dtype: str, loop_storage: str | None = None) -> dict[str, Bound]:
     """Bounds of every part.
 
     Args:
       costs: by part, from `request_costs`.
       dtype: of the language model; FLOAT32_PARTS are not of it.
+      loop_storage: of the weights that the frame loop reads; None where XLA makes the frames.
     """
     found = {}
     for part, cost in costs.items():
-        is_exact = part in FLOAT32_PARTS
-        size = BYTES["float32" if is_exact else dtype]
-        rate = rates.exact_multiply_adds_per_second if is_exact else rates.multiply_adds_per_second
+        rate = rates.exact_multiply_adds_per_second if part in FLOAT32_PARTS else rates.multiply_adds_per_second
+        sizes = _sizes(part, dtype, loop_storage)
         found[part] = Bound(
-            cost.bytes(size, size) / rates.bytes_per_second,
-            cost.bytes_on_chip(size, size) / rates.bytes_per_second,
+            cost.bytes(*sizes) / rates.bytes_per_second,
+            cost.bytes_on_chip(*sizes) / rates.bytes_per_second,
             cost.multiply_adds / rate,
         )
     return found
 
 
-def describe(costs: Mapping[str, Cost], rates: Rates, dtype: str, frames: int) -> dict[str, Any]:
-    """Costs and bounds of a request, a frame each, for a report."""
-    found = bounds(costs, rates, dtype)
+def _sizes(part: str, dtype: str, loop_storage: str | None) -> tuple[int, int]:
+    """Bytes of a weight, and of any other number, in a part."""
+    moved = BYTES["float32" if part in FLOAT32_PARTS else dtype]
+    return (moved if loop_storage is None or part not in LOOP_PARTS else BYTES[loop_storage]), moved
+
+
+def describe(
+    costs: Mapping[str, Cost], rates: Rates, dtype: str, frames: int, loop_storage: str | None = None
+) -> dict[str, Any]:
+    """Costs and bounds of a request, a frame each, for a report; arguments as of `bounds`."""
+    found = bounds(costs, rates, dtype, loop_storage)
     parts = {}
     for part, cost in costs.items():
-        size = BYTES["float32" if part in FLOAT32_PARTS else dtype]
         bound = found[part]
         parts[part] = {
             "weights": cost.weights,
             "passes": cost.passes,
-            "megabytes_a_frame": cost.bytes(size, size) / frames / 1e6,
+            "megabytes_a_frame": cost.bytes(*_sizes(part, dtype, loop_storage)) / frames / 1e6,
             "million_multiply_adds_a_frame": cost.multiply_adds / frames / 1e6,
             "bound_milliseconds_a_frame": 1e3 * bound.seconds / frames,
             "limit": "memory" if bound.memory_seconds > bound.compute_seconds else "compute",

@@ -70,6 +70,12 @@ class Subject:
         """Numbers in the codec, encoder and codebooks included."""
         return sum(tensor.size for tensor in self.models.codec.to_tensors().values())  # both codecs have it
 
+    @property
+    def loop_storage(self) -> str | None:
+        """Of the weights that the frame loop reads when one stream plays alone; None where XLA makes the frames."""
+        packed = self.models.packed_decoders
+        return None if packed is None else packed.storage
+
     def stream(self, *, seed: int = 0) -> Stream:
         """A warm stream, which believes to have heard ten seconds of random codes."""
         stream = Stream(self.models, self.style, seed=seed, controls=self.controls)
@@ -84,6 +90,7 @@ class Subject:
             "weights": self.weights,
             "cut_to_layers": self.layers,
             "lm_dtype": self.dtype,
+            "frame_loop": self.loop_storage,
             "lm_parameters": self.lm_parameters,
             "codec": type(self.models.codec).__name__,
             "codec_parameters": self.codec_parameters,
@@ -171,7 +178,7 @@ def _loaded(bundle: Path | None, dtype: str) -> Subject:
     if dtype != models.lm_config.activation_dtype:
         config = dataclasses.replace(models.lm_config, activation_dtype=dtype)
         params = jax.tree.map(lambda leaf: leaf.astype(dtype), models.lm_params)
-        models = dataclasses.replace(models, lm_config=config, lm_params=params)
+        models = dataclasses.replace(models, lm_config=config, lm_params=params, packed_decoders=None)
     codes = random_codes(models, (models.lm_config.style_levels,))
     size = "starter" if bundle is None else "bundle"
     style, weights = Style(None, codes), model.bundle.path.name

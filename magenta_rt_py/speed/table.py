@@ -49,6 +49,7 @@ def _head(report: dict[str, Any]) -> str:
         ("model", f"{model['size']}{cut}: {layers['encoder']} + {layers['temporal']} + {layers['depth']} layers of "
          f"{model['dim']}, {model['levels']} levels, {model['weights']} weights"),
         ("language model", f"{number(model['lm_parameters'] / 1e6)} M numbers, {model['lm_dtype']}"),
+        ("one stream's frames", f"loop, {model['frame_loop']}" if model["frame_loop"] else "XLA"),
         ("codec", f"{model['codec']}, {number(model['codec_parameters'] / 1e6)} M numbers, float32"),
         ("guidance", f"on, weight {model['guidance_weight']:g}: two rows"),
     ]  # fmt: skip

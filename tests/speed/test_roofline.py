@@ -29,6 +29,15 @@ def test_a_part_is_bounded_by_memory_or_by_compute():
     assert whole["parts"]["temporal"]["bound_milliseconds_a_frame"] == pytest.approx(4.08)
 
 
+def test_the_frame_loop_reads_weights_as_it_stores_them():
+    cost = Cost(weights=1_000_000, passes=50, moved=1_000_000, multiply_adds=0)
+    found = roofline.bounds({"temporal": cost, "encoder": cost}, RATES, "float32", "int8")
+    assert found["temporal"].seconds == pytest.approx(0.050 + 0.004)
+    assert found["encoder"].seconds == pytest.approx(0.204)
+    parts = roofline.describe({"temporal": cost}, RATES, "float32", 50, "int8")["parts"]
+    assert parts["temporal"]["megabytes_a_frame"] == pytest.approx(1.08)
+
+
 @pytest.mark.parametrize("part", roofline.FLOAT32_PARTS)
 def test_what_is_float32_in_any_model(part):
     costs = {part: Cost(weights=1_000_000, passes=1, moved=0, multiply_adds=50_000_000)}
