@@ -50,7 +50,7 @@ class FinetuneConfig:
     # Step the checkpoint had reached: where the released schedule goes on.
     step_offset: int = 0
     # Steps; a finetune is limited by steps and never by time, so that it can be repeated exactly.
-    steps: int = 800
+    steps: int = 750
     # Crops a step, over all devices.
     batch_size: int = 8
     # Microbatches a batch is cut into, one after the other: less memory, same gradients.
