@@ -23,20 +23,28 @@ def music(tmp_path):
     return folder
 
 
+def pieces_of(folder, bundle):
+    """Pieces to train on, and held out."""
+    prepared = open_prepared(folder, load_bundle(bundle))
+    return load_dataset(prepared.shard_paths).pieces, load_dataset(prepared.held_out_paths).pieces
+
+
 def test_a_folder_with_a_table_and_the_next_step(run, music, tiny_bundle, tmp_path):
     code, out, err = run("prepare", music, "--bundle", tiny_bundle, "--export", "tfrecord")
     assert code == 0, err
     assert "3 files, 1 skipped" in out and "short.wav" in out and "mel distance" in out
     assert f"next: mrtpy finetune --from {tiny_bundle} --data {tmp_path / 'mine-prepared'} --out my-model" in out
     assert (tmp_path / "mine-prepared" / "mine-prepared_examples.recordio").stat().st_size > 3 * 125 * 16 * 4
-    prepared = open_prepared(tmp_path / "mine-prepared", load_bundle(tiny_bundle))
-    pieces = load_dataset(prepared.shard_paths).pieces + sum(
-        load_dataset([path]).pieces for path in prepared.held_out_paths
-    )  # fmt: skip
-    assert pieces == 3
+    assert pieces_of(tmp_path / "mine-prepared", tiny_bundle) == (2 * 3, 1), "training files are heard at three speeds"
     code, out, err = run("prepare", music, "--bundle", tiny_bundle, "--json")
     report = json.loads(out)
     assert code == 0 and report["files"] == 3 and report["seconds"] == 15 and list(report["skipped"]) == ["short.wav"]
+
+
+def test_copies_at_other_speeds_can_be_left_out(run, music, tiny_bundle, tmp_path):
+    code, _, err = run("prepare", music, "--bundle", tiny_bundle, "--out", tmp_path / "plain", "--no-copies", "--json")
+    assert code == 0, err
+    assert pieces_of(tmp_path / "plain", tiny_bundle) == (2, 1)
 
 
 def test_a_limit_takes_the_first_files(run, music, tiny_bundle, tmp_path):
