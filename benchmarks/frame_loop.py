@@ -26,7 +26,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 import magenta_rt_py as mrt
 from magenta_rt_py.generators import codec_lm
 from magenta_rt_py.generators.packed_decoders import PackedDecoders
-from magenta_rt_py.lm import decode, packing
+from magenta_rt_py.lm import decode, narrow_decode, packing
 from magenta_rt_py.lm.sampling import SamplingConfig
 from magenta_rt_py.lm.vocabulary import codec_offset
 from magenta_rt_py.speed.machine import describe_machine, load_average
@@ -81,7 +81,7 @@ KNOBS: dict[str, dict[str, float]] = {
 def first_request(models: Any) -> float:
     """Seconds of packing and one request; JAX's part has been compiled before."""
     inputs = request(models, 1)
-    jax.block_until_ready(decode.narrow_decode.inputs_of(models.lm_params, models.lm_config, *inputs, frames=1))
+    jax.block_until_ready(narrow_decode.inputs_of(models.lm_params, models.lm_config, *inputs, frames=1))
     started = time.perf_counter()
     make(models, 1, inputs)
     return time.perf_counter() - started

@@ -10,9 +10,10 @@ import safetensors
 
 from magenta_rt_py import lm
 from magenta_rt_py.bundle import load_bundle, save_bundle
-from magenta_rt_py.lm import averaging, clock, decode, frame_loop, packing, vocabulary
+from magenta_rt_py.lm import averaging, clock, decode, frame_loop, packing, sampling, vocabulary
 from magenta_rt_py.lm import config as configs
 from magenta_rt_py.lm.sampling import SamplingConfig
+from magenta_rt_py.nn.norms import RMSNorm
 
 KEY = jax.random.key(3)
 GREEDY = {"temperature": 0.0}
@@ -118,6 +119,13 @@ def test_bad_requests_are_refused(players):
         )
     with pytest.raises(ValueError, match="got storage 'int4', expected one of float32, int8"):
         player.packed("int4")
+
+
+def test_constants_are_those_of_the_modules_they_come_from():
+    """They are written again in the loop's own file: what numba keeps of it would not notice a change elsewhere."""
+    for name in ("GREEDY_TEMPERATURE", "EXCLUDED_LOGIT", "FAST_TOP_K"):
+        assert getattr(frame_loop, name) == np.float32(getattr(sampling, name)), name
+    assert frame_loop.NORM_EPSILON == np.float32(RMSNorm().epsilon)
 
 
 # int8.

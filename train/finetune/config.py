@@ -65,7 +65,7 @@ class FinetuneConfig:
     depth_frames: int | None = 50
     # How the model's own recent past is spoilt, as in its first training; None: never.
     history: HistoryConfig | None = field(default_factory=HistoryConfig)
-    # Share of crops with the style masked.
+    # Share of all crops with the style masked; only rehearsed ones are, where there are any (see `crops`).
     style_dropout: float = 0.1
     # Share of crops whose past is hidden, wholly or up to a random frame: variable context.
     hidden_past_probability: float = 0.2

@@ -2,7 +2,7 @@
 
 Where music is rehearsed, only its crops lose their style, and most of those lose their clock too. That is what the masked
 row of guidance is asked: music of any kind. Were it taught the new music, guidance would push away from that and, in
-known styles, to nowhere (measured: docs/benchmarks.md, finetuning).
+known styles, to nowhere (docs/finetuning.md, the masked row).
 """
 
 from __future__ import annotations

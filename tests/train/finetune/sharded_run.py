@@ -35,7 +35,7 @@ def losses(shard: str, mesh: MeshConfig, devices: int, **fields) -> dict:
             config,
             model,
             initial,
-            Music(train=data, held_out=data),
+            Music(train=data, held_out=data, rehearsal=data if config.rehearsal_share else None),
             None,
             directory=Path(directory),
             mesh=make_mesh(mesh, jax.devices()[:devices]),

@@ -11,6 +11,7 @@ import pytest
 
 from tests.train.finetune.conftest import QUICK_COMPILES
 
+ANCHORED = {"rehearsal_share": 0.5, "anchor_weight": 2.0}
 RUNS = {
     "1": ({}, 1, {}),
     "2 tensor": ({"tensor": 2}, 2, {}),
@@ -18,6 +19,9 @@ RUNS = {
     "8 all": ({"data": 2, "fsdp": 2, "tensor": 2}, 8, {}),
     "2 in two microbatches, rematerialised": ({"fsdp": 2}, 2, {"accumulate": 2, "rematerialise": True}),
     "lora 1": ({}, 1, {"method": "lora"}),
+    "anchored 1": ({}, 1, ANCHORED),
+    "anchored 8": ({"data": 2, "fsdp": 2, "tensor": 2}, 8, ANCHORED),
+    "anchored 2 in two microbatches": ({"fsdp": 2}, 2, {"accumulate": 2, **ANCHORED}),
     "lora 8": ({"data": 2, "fsdp": 2, "tensor": 2}, 8, {"method": "lora"}),
 }
 
@@ -46,7 +50,7 @@ def results(root, tmp_path_factory):
     return json.loads(found.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith(("1", "lora"))])
+@pytest.mark.parametrize("name", [name for name in RUNS if not name.startswith(("1", "lora", "anchored"))])
 def test_losses_do_not_depend_on_the_devices(results, name):
     np.testing.assert_allclose(results[name]["losses"], results["1"]["losses"], atol=1e-4)
     assert results[name]["held_out"] == pytest.approx(results["1"]["held_out"], abs=1e-3)
@@ -55,6 +59,12 @@ def test_losses_do_not_depend_on_the_devices(results, name):
 def test_adapters_train_the_same_on_eight_devices(results):
     np.testing.assert_allclose(results["lora 8"]["losses"], results["lora 1"]["losses"], atol=1e-4)
     assert results["lora 1"]["losses"] != results["1"]["losses"]
+
+
+@pytest.mark.parametrize("name", ["anchored 8", "anchored 2 in two microbatches"])
+def test_an_anchor_holds_the_same_on_several_devices(results, name):
+    np.testing.assert_allclose(results[name]["losses"], results["anchored 1"]["losses"], atol=1e-4)
+    assert results["anchored 1"]["losses"] != results["1"]["losses"]
 
 
 def test_training_changes_the_loss(results):
