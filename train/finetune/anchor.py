@@ -5,6 +5,8 @@ again moves even weights that need not move, and a small set is soon known by he
 the start, and holds back only what the new music pulls away: with and without a style, as guidance needs both.
 
 Source: Li and Hoiem 2016, "Learning without forgetting"; on music that is known, where they take the new task's inputs.
+
+Only the rows at the head of a batch are ever rehearsed, so that the base has to read no others.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class AnchoredBatch(NamedTuple):
 
     Attributes:
       crops: as the model reads them.
-      rehearsed: 1 where the base's predictions are kept, 0 where the codes are learned.
+      rehearsed: 1 where the base's predictions are kept, 0 where the codes are learned; the ones come first.
     """
 
     crops: LMBatch
@@ -51,6 +53,7 @@ def make_anchored_loss(
     code_vectors: CodeVectors | None,
     *,
     weight: float,
+    rows: int,
     attach: Callable[[Score], Score] = lambda score: score,
 ) -> Callable[[Any, Any, AnchoredBatch, Array], tuple[Array, dict[str, Array]]]:
     """The loss of (trained parameters, the base's, batch, key).
@@ -60,6 +63,7 @@ def make_anchored_loss(
       training: level weights, z-loss, frames that are scored.
       code_vectors: of a factorised model.
       weight: of a rehearsed crop's divergence beside a new crop's cross-entropy.
+      rows: at the head of a batch, among which all rehearsed crops are; the base reads these alone.
       attach: how the trained parameters score, from how the base's do; adapters are not whole parameters.
     Returns:
       function -> (loss, metrics); "nats" are of the new crops and the rehearsed ones, as without an anchor, "anchor" is
@@ -73,13 +77,14 @@ def make_anchored_loss(
     score = attach(base_score)
 
     def loss(params: Any, base: Any, batch: AnchoredBatch, key: Array) -> tuple[Array, dict[str, Array]]:
-        crops, rehearsed = batch.crops, jnp.asarray(batch.rehearsed)[:, None]
+        crops, rehearsed = batch.crops, jnp.asarray(batch.rehearsed)[:rows, None]
         chosen = draw_depth_frames(training, crops, key)
         scores = score(params, crops, chosen)
         log_likelihood, normaliser = likelihood_of_logits(scores, crops, chosen)
         nats = -log_likelihood.mean(1)
-        apart = divergence(jax.lax.stop_gradient(base_score(base, crops, chosen)), scores).mean(1)
-        learned = jnp.where(rehearsed > 0, weight * apart, nats)
+        head = jax.tree.map(lambda rows_of_all: rows_of_all[:rows], crops)
+        apart = divergence(jax.lax.stop_gradient(base_score(base, head, chosen)), scores[:rows]).mean(1)
+        learned = jnp.concatenate([jnp.where(rehearsed > 0, weight * apart, nats[:rows]), nats[rows:]])
         z_loss = training.z_loss * (normaliser**2).mean()
         kept = (rehearsed * apart).mean(1).sum() / jnp.maximum(rehearsed.sum(), 1.0)
         metrics = {"nats": nats.mean(0), "nats_mean": nats.mean(), "anchor": kept}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import optax
 
@@ -72,7 +73,7 @@ class FinetuneConfig:
     # Share of crops from music the model knows, against forgetting.
     rehearsal_share: float = 0.25
     # Weight of a rehearsed crop's divergence from the base's own predictions, which then stand for its codes (see
-    # `anchor`); 0: its codes are learned like the new music's. Costs a forward pass and the base's weights.
+    # `anchor`); 0: its codes are learned like the new music's. Costs a forward pass of these crops and the base's weights.
     anchor_weight: float = 2.0
     # Decay the weight average ends with; None: no average, which saves as much memory as the weights take.
     final_ema_decay: float | None = 0.998
@@ -118,6 +119,11 @@ class FinetuneConfig:
     def peak_learning_rate(self) -> float:
         """The rate given, or the default of the method and the optimiser."""
         return LEARNING_RATES[self.method, self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def rehearsed_rows(self) -> int:
+        """Most crops of a microbatch that are rehearsed, on all devices together; see `crops.RehearsedCrops`."""
+        return ceil(ceil(self.rehearsal_share * self.batch_size) / self.accumulate)
 
     @property
     def is_anchored(self) -> bool:

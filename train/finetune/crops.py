@@ -21,7 +21,8 @@ MASKED_WITHOUT_CLOCK = 0.75
 
 
 class RehearsedCrops:
-    """`sampler(step)` as of a CropSampler; every crop comes from the rehearsal set with the given probability."""
+    """`sampler(step)` as of a CropSampler; the share of each batch that is given comes from the rehearsal set, and lies
+    at its head."""
 
     def __init__(self, new: CropSampler, known: CropSampler, *, share: float, seed: int) -> None:
         """Both samplers give batches of one size; `share` is 0..1."""
@@ -29,8 +30,10 @@ class RehearsedCrops:
         self._share, self._seed = share, seed
 
     def rehearsed(self, step: int) -> np.ndarray:
-        """Which crops of the batch of `step` are rehearsed."""
-        return np.random.default_rng((self._seed, step, 2)).random(self._new.batch_size) < self._share
+        """Which crops of the batch of `step` are rehearsed: the first ones, a crop more or less where the share is odd."""
+        wanted = self._share * self._new.batch_size
+        count = int(wanted + np.random.default_rng((self._seed, step, 2)).random())
+        return np.arange(self._new.batch_size) < count
 
     def __call__(self, step: int) -> Crops:
         """The batch of `step`, by seed and step alone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -160,9 +161,10 @@ def _anchored(
     config: FinetuneConfig, model: LMConfig, training: LMTrainingConfig, code_vectors: CodeVectors | None
 ) -> FrozenLoss:
     """The same with rehearsed crops held to the base's predictions; batches say which those are."""
-    whole = make_anchored_loss(model, training, code_vectors, weight=config.anchor_weight)
+    make = partial(make_anchored_loss, model, training, code_vectors)
+    make = partial(make, weight=config.anchor_weight, rows=config.rehearsed_rows)
     if not config.is_lora:
-        return whole
+        return make()
 
     def beside(score: Score) -> Score:
         def scored(pair: Any, crops: LMBatch, chosen: Any) -> Any:
@@ -172,7 +174,7 @@ def _anchored(
 
         return scored
 
-    thin = make_anchored_loss(model, training, code_vectors, weight=config.anchor_weight, attach=beside)
+    thin = make(attach=beside)
     return lambda trained, frozen, batch, key: thin((trained, frozen), frozen, batch, key)
 
 

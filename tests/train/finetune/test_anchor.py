@@ -49,7 +49,7 @@ def test_divergence_is_what_the_definition_says():
 
 def test_the_base_is_not_moved_by_what_it_knows(model, crops):
     config, params, vectors = model
-    loss = jax.jit(jax.value_and_grad(make_anchored_loss(config, PLAIN, vectors, weight=2.0), has_aux=True))
+    loss = jax.jit(jax.value_and_grad(make_anchored_loss(config, PLAIN, vectors, weight=2.0, rows=4), has_aux=True))
     known = AnchoredBatch(crops, np.ones(4, np.float32))
     (value, metrics), gradient = loss(params, params, known, KEY)
     steepest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradient))
@@ -62,14 +62,24 @@ def test_the_base_is_not_moved_by_what_it_knows(model, crops):
 def test_new_music_is_learned_as_without_an_anchor(model, crops):
     config, params, vectors = model
     plain, _ = make_loss(config, LMTrainingConfig(), vectors)(params, crops, KEY)
-    anchored = make_anchored_loss(config, LMTrainingConfig(), vectors, weight=2.0)
+    anchored = make_anchored_loss(config, LMTrainingConfig(), vectors, weight=2.0, rows=4)
     value, metrics = anchored(params, moved(params), AnchoredBatch(crops, np.zeros(4, np.float32)), KEY)
     assert float(value) == pytest.approx(float(plain), rel=1e-5) and float(metrics["anchor"]) == 0.0
 
 
+def test_the_base_reads_no_more_rows_than_may_be_rehearsed(model, crops):
+    config, params, vectors = model
+    known = AnchoredBatch(crops, np.array([1, 0, 0, 0], np.float32))
+    whole = make_anchored_loss(config, PLAIN, vectors, weight=2.0, rows=4)(moved(params), params, known, KEY)
+    head = make_anchored_loss(config, PLAIN, vectors, weight=2.0, rows=2)(moved(params), params, known, KEY)
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), head, whole)
+    assert quick(batch_size=8, rehearsal_share=0.3).rehearsed_rows == 3
+    assert quick(batch_size=8, rehearsal_share=0.3, accumulate=2).rehearsed_rows == 2
+
+
 def test_adapters_are_held_to_the_base_without_them(bundle, model, crops):
     config, _, vectors = model
-    wanted = quick("lora", rehearsal_share=0.5, anchor_weight=2.0)
+    wanted = quick("lora", batch_size=8, rehearsal_share=0.5, anchor_weight=2.0)
     trained, frozen = starting_point(wanted, config, bundle.tensors("lm"))
     loss = make_objective(wanted, config, vectors)
     known = AnchoredBatch(crops, np.ones(4, np.float32))
@@ -89,6 +99,6 @@ def test_an_anchored_run_keeps_nearer_to_the_base(bundle, model, shards, tmp_pat
         ends[name] = fit(wanted, config, bundle.tensors("lm"), music, vectors, directory=tmp_path / name).tensors
     sampler = CropSampler(known, crops_of(quick(), config), batch_size=4, seed=5)
     crops = AnchoredBatch(make_batch(sampler(0), config), np.ones(4, np.float32))
-    loss = make_anchored_loss(config, PLAIN, vectors, weight=1.0)
+    loss = make_anchored_loss(config, PLAIN, vectors, weight=1.0, rows=4)
     apart = {name: float(loss(lm.load(flat, config), params, crops, KEY)[1]["anchor"]) for name, flat in ends.items()}
     assert apart["held"] < 0.7 * apart["learned"], apart

@@ -21,10 +21,13 @@ def datasets(shards):
 def test_the_share_is_rehearsed_and_every_step_is_repeatable(bundle, shards):
     model = LMConfig(**bundle.configs["lm"])
     new, known = datasets(shards)
-    config = quick(batch_size=8, rehearsal_share=0.25)
+    config = quick(batch_size=8, rehearsal_share=0.3)
     sampler = make_sampler(config, model, new, known, None)
-    rehearsed = np.concatenate([(sampler(step).target_codes == CODE_OF_THE_KNOWN).all(axis=(1, 2)) for step in range(60)])
-    assert 0.17 < rehearsed.mean() < 0.33
+    rehearsed = np.stack([(sampler(step).target_codes == CODE_OF_THE_KNOWN).all(axis=(1, 2)) for step in range(60)])
+    counts = rehearsed.sum(1)
+    assert set(counts) == {2, 3} and 0.27 < rehearsed.mean() < 0.33
+    np.testing.assert_array_equal(rehearsed, np.arange(8) < counts[:, None], err_msg="the first rows, and no others")
+    np.testing.assert_array_equal(rehearsed[7], sampler.rehearsed(7))
     again = make_sampler(config, model, new, known, None)
     for one, other in zip(sampler(7), again(7), strict=True):
         np.testing.assert_array_equal(one, other)
