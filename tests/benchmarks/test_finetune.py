@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -12,12 +13,17 @@ def benchmark(root, monkeypatch):
     monkeypatch.syspath_prepend(str(root / "benchmarks"))
     spec = importlib.util.spec_from_file_location("finetune_benchmark", root / "benchmarks" / "finetune.py")
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
     return module
 
 
+def interval(low, high):
+    return {"value": (low + high) / 2, "interval_95": [low, high]}
+
+
 def report_with(
-    fall=0.2, prepare=5.0, finetune=20.0, distance=((3, 4), (1, 2)), cosine=((0.2, 0.3), (0.5, 0.6)), scores=(0.8, 0.75)
+    fall=0.2, prepare=5.0, finetune=20.0, distance=(-3, -1), cosine=(0.1, 0.3), scores=(0.8, 0.75)
 ):
     names = ("starter", "finetuned")
     return {
@@ -25,12 +31,8 @@ def report_with(
         "finetune_minutes": finetune,
         "held_out_nats": {"before": 4.0, "after": 4.0 * (1 - fall), "fall": fall},
         "nearness": {
-            name: {
-                "takes": 4,
-                "frechet_random": {"value": sum(distance[place]) / 2, "interval_95": list(distance[place])},
-                "style_cosine": {"value": sum(cosine[place]) / 2, "interval_95": list(cosine[place])},
-            }
-            for place, name in enumerate(names)
+            **{name: {"takes": 4, "frechet_random": interval(1, 4), "style_cosine": interval(0.2, 0.6)} for name in names},
+            "difference": {"frechet_random": interval(*distance), "style_cosine": interval(*cosine)},
         },
         "steering": {name: {"probe_top1": {"share": share}} for name, share in zip(names, scores, strict=True)},
     }  # fmt: skip
@@ -41,8 +43,8 @@ def test_every_verdict_can_fail(benchmark):
     for wrong, name in (
         ({"fall": 0.09}, "held-out loss falls"),
         ({"finetune": 36.0}, "in time"),
-        ({"distance": ((3, 4), (2, 3.5))}, "nearer by Frechet distance"),
-        ({"cosine": ((0.2, 0.3), (0.25, 0.6))}, "nearer by style cosine"),
+        ({"distance": (-3, 0.1)}, "nearer by Frechet distance"),
+        ({"cosine": (-0.1, 0.3)}, "nearer by style cosine"),
         ({"scores": (0.8, 0.7)}, "steering stays"),
     ):
         verdicts = benchmark.verdicts_of(report_with(**wrong))
@@ -78,10 +80,38 @@ def test_nearer_sounds_have_a_smaller_distance_with_an_interval(benchmark):
         return np.stack([tone, tone], axis=1).astype(np.float32)
 
     reference = [sound(hz) for hz in (220, 230, 240)]
-    near = benchmark.distance([sound(hz) for hz in (225, 235, 245)], reference)
-    far = benchmark.distance([sound(hz) for hz in (2200, 2300, 2500)], reference)
-    assert near.value < 0.5 * far.value
-    assert near.low <= near.value <= near.high and near.count == 3
+    near, far = (
+        benchmark.Distances.between(benchmark.described([sound(hz) for hz in tones]), benchmark.described(reference))
+        for tones in ((225, 235, 245), (2200, 2300, 2500))
+    )
+    estimate = near.estimate()
+    assert near.whole < 0.5 * far.whole
+    assert estimate.low <= estimate.value <= estimate.high and estimate.count == 3
+    gained = near.minus(far)
+    assert gained.value == near.whole - far.whole and gained.high < 0 < far.minus(near).low
+    assert near.minus(near).low == near.minus(near).high == 0.0, "what both pairs share is not counted as chance"
+    with pytest.raises(ValueError):
+        near.minus(benchmark.Distances(1.0, (1.0,)))
+
+
+def test_takes_are_asked_for_without_a_tempo(benchmark):
+    class Model:
+        defaults = benchmark.system.default_controls(benchmark.load_bundle(benchmark.starter_path()))
+
+        def style_from(self, embeddings):
+            return embeddings
+
+        def stream(self, style, *, seed, controls):
+            self.asked = controls
+            return self
+
+        def chunks(self, count):
+            return [np.zeros((4, 2), np.float32)] * count
+
+    model = Model()
+    assert model.defaults.bpm is not None
+    assert len(benchmark.take_of(model, np.zeros(4, np.float32), 3)) == 4 * 10
+    assert model.asked.bpm is None and model.asked.guidance_weight == model.defaults.guidance_weight
 
 
 def test_a_song_is_cut_in_minutes_and_its_last_one_is_kept_for_judging(benchmark, tmp_path, monkeypatch):
