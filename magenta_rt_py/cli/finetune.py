@@ -20,6 +20,8 @@ METHODS = ("full", "lora")
 OPTIMIZERS = ("muon", "adamw", "adafactor")
 TRAIN_MODULES = ("optax", "orbax.checkpoint", "tqdm", "sklearn")
 GIGABYTE = 1e9
+FIRST_SHARE = 0.375
+"""Of crops to be rehearsed, where music is named and the preset rehearses nothing: the starter's."""
 
 
 def register(commands: Any) -> None:
@@ -45,7 +47,8 @@ def register(commands: Any) -> None:
         "--target", action="append", metavar="REGEX", help="layers that get adapters (default: all attention and MLP layers)"
     )
     parser.add_argument("--rehearse", type=Path, metavar="DIR", help="music it should not forget (default: the studio's)")
-    parser.add_argument("--rehearsal-share", type=float, help="share of crops from it, 0 .. 1 (default 0.25)")
+    parser.add_argument("--rehearsal-share", type=float, help="share of crops from it, 0 .. 1 (default: the preset's)")
+    parser.add_argument("--anchor-weight", type=float, help="how firmly they are held to what the base says of them")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes that render it (default 2)")
     parser.add_argument("--plan", action="store_true", help="only say what each device would hold; needs no data")
     parser.add_argument("--preset", choices=PRESETS, help="with --plan: a size, instead of --from")
@@ -162,9 +165,14 @@ def chosen(arguments: argparse.Namespace, config: FinetuneConfig) -> FinetuneCon
         "rematerialise": "rematerialise",
         "seed": "seed",
         "rehearsal_share": "rehearsal_share",
+        "anchor_weight": "anchor_weight",
     }
     given = {field: _given(arguments, option) for option, field in options.items()}
     fields = {name: value for name, value in given.items() if value is not None}
+    if _given(arguments, "rehearse") and not fields.get("rehearsal_share", config.rehearsal_share):
+        if "rehearsal_share" in fields:
+            raise ValueError("--rehearse names music and --rehearsal-share 0 takes none of it; leave one of them out")
+        fields["rehearsal_share"] = FIRST_SHARE
     mesh = MeshConfig(fsdp=arguments.fsdp, tensor=arguments.tensor)
     return dataclasses.replace(config, adapters=dataclasses.replace(config.adapters, **adapted), mesh=mesh, **fields)
 

@@ -1,5 +1,6 @@
 """`mrtpy finetune`: a plan, and a finetune whose bundle plays."""
 
+import argparse
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from magenta_rt_py.bundle import load_bundle
 from magenta_rt_py.cli import finetune
-from magenta_rt_py.train.finetune.config import LEARNING_RATES, METHODS
+from magenta_rt_py.train.finetune.config import LEARNING_RATES, METHODS, FinetuneConfig, released
 from magenta_rt_py.train.finetune.presets import SIZES
 from tests.train.finetune.conftest import write_shard
 
@@ -59,6 +60,21 @@ def test_adapters_are_trained_the_same_every_time_and_the_bundle_plays(run, tiny
     take = tmp_path / "take.wav"
     code, _, errors = run("generate", "--bundle", made.path, "--prompt", "lofi", "--seconds", 2, "--out", take)
     assert code == 0 and take.stat().st_size > 100_000, errors
+
+
+def test_music_that_is_named_is_rehearsed_with_any_preset():
+    parser = argparse.ArgumentParser()
+    finetune.register(parser.add_subparsers())
+
+    def chosen(*options):
+        return finetune.chosen(parser.parse_args(["finetune", *options]), released())
+
+    assert chosen().rehearsal_share == 0 and not chosen().is_anchored
+    named = chosen("--rehearse", "known", "--anchor-weight", "1.5")
+    assert named.rehearsal_share == FinetuneConfig().rehearsal_share and named.anchor_weight == 1.5 and named.is_anchored
+    assert chosen("--rehearse", "known", "--rehearsal-share", "0.1").rehearsal_share == 0.1
+    with pytest.raises(ValueError, match="takes none of it"):
+        chosen("--rehearse", "known", "--rehearsal-share", "0")
 
 
 def test_what_may_be_asked_for_is_what_there_is():

@@ -51,7 +51,7 @@ class FinetuneConfig:
     # Step the checkpoint had reached: where the released schedule goes on.
     step_offset: int = 0
     # Steps; a finetune is limited by steps and never by time, so that it can be repeated exactly.
-    steps: int = 750
+    steps: int = 1_000
     # Crops a step, over all devices.
     batch_size: int = 8
     # Microbatches a batch is cut into, one after the other: less memory, same gradients.
@@ -67,11 +67,11 @@ class FinetuneConfig:
     # How the model's own recent past is spoilt, as in its first training; None: never.
     history: HistoryConfig | None = field(default_factory=HistoryConfig)
     # Share of all crops with the style masked; only rehearsed ones are, where there are any (see `crops`).
-    style_dropout: float = 0.1
+    style_dropout: float = 0.15
     # Share of crops whose past is hidden, wholly or up to a random frame: variable context.
     hidden_past_probability: float = 0.2
     # Share of crops from music the model knows, against forgetting.
-    rehearsal_share: float = 0.25
+    rehearsal_share: float = 0.375
     # Weight of a rehearsed crop's divergence from the base's own predictions, which then stand for its codes (see
     # `anchor`); 0: its codes are learned like the new music's. Costs a forward pass of these crops and the base's weights.
     anchor_weight: float = 2.0
@@ -190,6 +190,7 @@ def released(method: str = "full") -> FinetuneConfig:
         target_frames=None,
         depth_frames=None,
         history=None,
+        style_dropout=0.1,
         rehearsal_share=0.0,
         anchor_weight=0.0,
         final_ema_decay=None,

@@ -60,7 +60,7 @@ def from_nothing(name: str) -> FinetuneConfig:
     Base and Large follow the paper's inverse square root of the step: 1 / sqrt(step) after 10,000 steps. In these it
     rises linearly here, where the paper's stays at its peak.
     """
-    config = dataclasses.replace(training(name), rehearsal_share=0.0, step_offset=0)
+    config = dataclasses.replace(training(name), rehearsal_share=0.0, style_dropout=0.1, step_offset=0)
     if name in ("base", "large"):
         return dataclasses.replace(config, learning_rate=1.0, warmup_steps=10_000, steps=1_860_000, batch_size=512)
     return dataclasses.replace(config, learning_rate=1.5e-3, steps=config.steps if name == "tiny" else 6_000)
