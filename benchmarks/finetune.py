@@ -11,9 +11,10 @@ What it does, in one work directory; started again, it goes on where it was:
   held out   loss on files that were not trained on, before and after
   nearness   takes of the starter and of the finetuned model, asked for with the same style embeddings (the music's own
              clusters) and the same seeds: Frechet distance from music that neither heard (fresh renders of the genres, the
-             song's last minute) in a space that nothing was trained on (random features), with jackknife intervals over
-             the sounds, and style cosine with the kind of music that is nearest to the cluster. Cluster and seed are a
-             pair of takes, one of each model; what counts is the interval of the difference over the pairs
+             song's last minute) in a space that nothing was trained on (random features), and style cosine with
+             the kind of music that is nearest to the cluster. Cluster and seed are a pair of takes, one of each model;
+             what counts is the interval of the difference over the pairs. Intervals leave out one take, or pair, at a
+             time, within its cluster: the clusters are given, the seeds are chance
   forgetting steering of the evaluation's prompts, both models, by the judges of `mrtpy eval steering`
 
 The song is read where it lies and written below --out only; what is made here is never part of a bundle that ships.
@@ -44,7 +45,7 @@ from magenta_rt_py.train.evaluation import features, random_features, steering
 from magenta_rt_py.train.evaluation.audio_metrics import SAMPLE_RATE_HZ
 from magenta_rt_py.train.evaluation.descriptor import WINDOW_SECONDS, windows
 from magenta_rt_py.train.evaluation.frechet import frechet_distance
-from magenta_rt_py.train.evaluation.intervals import Estimate, jackknife_of, mean_of
+from magenta_rt_py.train.evaluation.intervals import Estimate, stratified_jackknife_of
 from magenta_rt_py.train.evaluation.workbench import Workbench, quick
 from magenta_rt_py.train.finetune import config as configs
 from magenta_rt_py.train.finetune.finetune import finetune, going_on_from
@@ -66,7 +67,7 @@ REFERENCE_PIECES = 8
 RECORDED = "Feelings"
 """Name of the recorded source in benchmarks/real_recordings.py: a rock band, MIT licence."""
 RECORDED_CAPTIONS = ("rock band with electric guitar", "a recorded rock song", "guitar rock")
-TAKE_SEEDS = (11, 12, 13, 14, 15, 16, 17, 18)
+TAKE_SEEDS = tuple(range(11, 27))
 """Takes of each cluster."""
 TAKE_SECONDS = 20.0
 
@@ -218,16 +219,30 @@ def nearness(base: Path, finetuned: Path, known: Steering, kinds: Mapping[str, S
                 takes.append(take_of(model, vector, seed))
                 cosines[name].append(float(features.direction(style_of(judge, takes[-1])) @ nearest))
         rows[name] = described(takes)
-        found[name] = {"takes": len(takes), "style_cosine": mean_of(cosines[name]).to_json()}
+        found[name] = {"takes": len(takes), "style_cosine": cosine_of(cosines[name]).to_json()}
     distances = {name: Distances.between(of_one, described(reference)) for name, of_one in rows.items()}
+    gains = [after - before for before, after in zip(cosines["starter"], cosines["finetuned"], strict=True)]
     for name, measured in distances.items():
         found[name]["frechet_random"] = measured.estimate().to_json()
-    gains = [after - before for before, after in zip(cosines["starter"], cosines["finetuned"], strict=True)]
     difference = {
-        "style_cosine": mean_of(gains).to_json(),
+        "style_cosine": cosine_of(gains).to_json(),
         "frechet_random": distances["finetuned"].minus(distances["starter"]).to_json(),
     }
     return {**found, "difference": difference}
+
+
+def by_cluster(of_takes: Sequence[float]) -> list[Sequence[float]]:
+    """Values of takes, those of a cluster together."""
+    size = len(TAKE_SEEDS)
+    return [of_takes[start : start + size] for start in range(0, len(of_takes), size)]
+
+
+def cosine_of(values: Sequence[float]) -> Estimate:
+    """Mean over takes, in the order in which they are made."""
+    total = sum(values)
+    return stratified_jackknife_of(
+        total / len(values), by_cluster([(total - value) / (len(values) - 1) for value in values])
+    )
 
 
 def kind_style(judge: StyleEmbedder, sounds: Sequence[Samples]) -> Float[np.ndarray, " dim"]:
@@ -266,13 +281,13 @@ class Distances:
         return cls(whole, tuple(left))
 
     def estimate(self) -> Estimate:
-        """The distance with a jackknife interval over the sounds."""
-        return jackknife_of(self.whole, self.without_one)
+        """The distance with its interval."""
+        return stratified_jackknife_of(self.whole, by_cluster(self.without_one))
 
     def minus(self, other: Distances) -> Estimate:
-        """How much farther than another model's sounds, made in pairs: the interval leaves out a pair at a time."""
+        """How much farther than another model's sounds, made in pairs."""
         left = [one - two for one, two in zip(self.without_one, other.without_one, strict=True)]
-        return jackknife_of(self.whole - other.whole, left)
+        return stratified_jackknife_of(self.whole - other.whole, by_cluster(left))
 
 
 def described(sounds: Sequence[Samples]) -> Rows:

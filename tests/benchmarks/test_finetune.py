@@ -94,6 +94,16 @@ def test_nearer_sounds_have_a_smaller_distance_with_an_interval(benchmark):
         near.minus(benchmark.Distances(1.0, (1.0,)))
 
 
+def test_what_clusters_differ_by_is_no_chance(benchmark, monkeypatch):
+    monkeypatch.setattr(benchmark, "TAKE_SEEDS", (1, 2))
+    assert benchmark.by_cluster([1.0, 2.0, 3.0, 4.0]) == [[1.0, 2.0], [3.0, 4.0]]
+    apart = benchmark.cosine_of([0.1, 0.1, 0.9, 0.9])
+    assert apart.value == apart.low == apart.high == pytest.approx(0.5) and apart.count == 4
+    within = benchmark.cosine_of([0.1, 0.9, 0.1, 0.9])
+    # Two clusters of two takes each: variance of the mean is the mean of the clusters' s^2 / 2, over 2.
+    assert within.high - within.value == pytest.approx(1.96 * np.sqrt(0.32 / 2 / 2), rel=1e-3)
+
+
 def test_takes_are_asked_for_without_a_tempo(benchmark):
     class Model:
         defaults = benchmark.system.default_controls(benchmark.load_bundle(benchmark.starter_path()))

@@ -58,3 +58,14 @@ def test_jackknife_of_a_mean_is_its_standard_error():
     without = [float(np.delete(values, index).mean()) for index in range(5)]
     found = intervals.jackknife_of(float(values.mean()), without)
     assert found.high - found.value == pytest.approx(1.96 * values.std(ddof=1) / 5**0.5, rel=1e-3)
+
+
+def test_stratified_jackknife_counts_what_happens_within_strata_only():
+    strata = [np.array([1.0, 4.0, 2.0]), np.array([16.0, 13.0, 11.0, 14.0])]
+    values = np.concatenate(strata)
+    without = [float(np.delete(values, index).mean()) for index in range(7)]
+    found = intervals.stratified_jackknife_of(float(values.mean()), [without[:3], without[3:]])
+    expected = sum((len(one) / 7) ** 2 * one.var(ddof=1) / len(one) for one in strata) ** 0.5
+    assert found.count == 7 and found.value - found.low == pytest.approx(1.96 * expected, rel=1e-3)
+    one = intervals.stratified_jackknife_of(float(values.mean()), [without])
+    assert one.high == pytest.approx(intervals.jackknife_of(float(values.mean()), without).high)
