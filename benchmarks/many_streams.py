@@ -14,6 +14,7 @@ gain             RTF over that of streams one after another
 compilations     programs compiled while it was measured; anything but 0 is a fault
 
 The streams' codes are held against those that each gets alone (`equal_alone`, a share of 1.0 is wanted: at temperature 0).
+A stream alone may have int8 weights (`lm.frame_loop`) and a batch has none: it then falls below 1.0 where codes score alike.
 The load average stands beside the figures: with a busy machine they are upper bounds on time.
 """
 

@@ -13,8 +13,8 @@ beat stays vague (docs/benchmarks.md, beat). Without a tempo, and in models with
 lacks, as in the released system.
 Guidance is for the levels that are drawn: the averaged ones are those of the condition alone, and only its row goes on.
 
-One stream of a narrow model on a CPU has a faster way for all below the first line: `lm.narrow_decode`. What is here stays
-the reference, and serves wide models, other devices, batches and exact mode.
+One stream of a narrow model on a CPU, or of a wide one stored in int8, has a faster way for all below the first line:
+`lm.narrow_decode`. What is here stays the reference, and serves other wide models and devices, batches and exact mode.
 """
 
 from collections.abc import Callable
@@ -97,6 +97,7 @@ def compiled_programs() -> int:
     counted."""
     programs = (
         narrow_decode.inputs_of,
+        narrow_decode.inputs_of_wide,
         _tokens_on_one_core,
         _tokens_on_all_cores,
         _batch_on_one_core,

@@ -1,4 +1,5 @@
-"""The frame loop of one stream, for narrow models on one core of a CPU. Compiled with numba, no JAX in it.
+"""The frame loop of one stream on one core of a CPU, for narrow models and for wide ones in int8. Compiled with numba, no
+JAX in it.
 
     for each frame:   temporal stack (all rows) -> for each drawn level: depth stack, head, guidance, draw
                                                    for each averaged level: the same for the condition's row, nearest code

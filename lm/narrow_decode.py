@@ -1,10 +1,9 @@
-"""Generation with a narrow model on a CPU: one JAX call for all that is computed once a request, then the frame loop.
+"""Generation on a CPU with a narrow model, or a wide one stored in int8: one JAX call for all that is computed once a
+request, then the frame loop.
 
     JAX     encoder, keys and values, biases, inputs that no id changes, noise
     numba   temporal steps, depth steps, guidance, draws (lm.frame_loop)
 """
-
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +20,15 @@ from magenta_rt_py.lm.vocabulary import AnyArray
 from magenta_rt_py.nn.cores import NARROW_DIM, ONE_CORE
 
 
-def can_loop(config: LMConfig) -> bool:
-    """Whether the frame loop is for such a model, here: narrow, in float32, on a CPU."""
-    return config.dim <= NARROW_DIM and config.activation_dtype == "float32" and jax.default_backend() == "cpu"
+def can_loop(config: LMConfig, storage: str) -> bool:
+    """Whether the frame loop is for such a model, here: narrow or stored in int8, in float32, on a CPU.
+
+    Args:
+      config: of the plain model.
+      storage: of its weights. The loop has one core: a wide model in float32 is quicker with XLA, which has them all.
+    """
+    is_small = config.dim <= NARROW_DIM or storage == "int8"
+    return is_small and config.activation_dtype == "float32" and jax.default_backend() == "cpu"
 
 
 def generate(
@@ -42,7 +47,8 @@ def generate(
       params: plain parameters, for the encoder.
       packed: the decoder's, of the same model.
     """
-    inputs = jax.tree.map(np.asarray, inputs_of(params, config, encoder_tokens, controls, key, frames=frames))
+    prepared = inputs_of if config.dim <= NARROW_DIM else inputs_of_wide
+    inputs = jax.tree.map(np.asarray, prepared(params, config, encoder_tokens, controls, key, frames=frames))
     knobs = frame_loop.Knobs(
         float(controls.temperature),
         int(controls.top_k),
@@ -52,8 +58,7 @@ def generate(
     return frame_loop.run(packed, inputs, knobs, summary_at_every_level=config.summary_at_every_level)
 
 
-@partial(jax.jit, static_argnames=("config", "frames"), compiler_options=ONE_CORE)
-def inputs_of(
+def _inputs(
     params: Params,
     config: LMConfig,
     encoder_tokens: Int[Array, "rows tokens"],
@@ -80,3 +85,9 @@ def inputs_of(
         added_inputs=added.astype(jnp.float32),
         noise=drawn.reshape(frames, config.drawn_levels, -1),
     )
+
+
+inputs_of = jax.jit(_inputs, static_argnames=("config", "frames"), compiler_options=ONE_CORE)
+"""Of a narrow model."""
+inputs_of_wide = jax.jit(_inputs, static_argnames=("config", "frames"))
+"""Of any other: the encoder's products are large, and all cores share them."""

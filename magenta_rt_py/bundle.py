@@ -132,10 +132,9 @@ class Bundle:
         """
         kinds: set[str] = set()
         for name in self.shards[part]:
-            stored = _read_shard(self.path / name)
-            floats = [array for path, array in stored.items() if array.dtype.kind == "f" or path + _SCALE in stored]
-            kinds |= {str(array.dtype) for array in floats}
-        return next((kind for kind in ("int8", "float16") if kind in kinds), "float32")
+            types = _types_in_shard(self.path / name)
+            kinds |= {kind for path, kind in types.items() if kind[0] == "F" or path + _SCALE in types}
+        return next((name for kind, name in (("I8", "int8"), ("F16", "float16")) if kind in kinds), "float32")
 
     @property
     def num_bytes(self) -> int:
@@ -494,6 +493,15 @@ def _refuse_strangers(directory: Path, assets: Iterable[str]) -> None:
 def _read_shard(file: Path) -> Tensors:
     try:
         return load_safetensors(file.read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise BundleError(f"{file}: cannot be read ({error}); get the bundle again") from error
+
+
+def _types_in_shard(file: Path) -> dict[str, str]:
+    """Name of each array -> its type as the format writes it; the header says, so no weights are read."""
+    try:
+        with safetensors.safe_open(file, "numpy") as shard:
+            return {name: shard.get_slice(name).get_dtype() for name in shard.keys()}  # noqa: SIM118
     except (OSError, safetensors.SafetensorError) as error:
         raise BundleError(f"{file}: cannot be read ({error}); get the bundle again") from error
 

@@ -12,7 +12,8 @@ from magenta_rt_py.cli.report import add_json_option, emit, end_progress, plain,
 
 SIZES = ("starter", "base", "large", "tiny")
 DTYPES = ("float32", "bfloat16")
-"""As in speed/subject.py, which would bring JAX along; a test compares them."""
+STORAGES = ("float32", "int8")
+"""As in speed/subject.py and lm/packing.py, which would bring JAX along; a test compares them."""
 FRAMES_A_SECOND = 25
 
 
@@ -29,6 +30,11 @@ def register(kinds: Any) -> None:
     parser.add_argument("--size", choices=SIZES, default="starter", help="model (default: starter; tiny is for trying out)")
     parser.add_argument("--device", choices=("cpu", "gpu", "tpu"), help="where it runs (default: JAX's choice)")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the language model")
+    parser.add_argument(
+        "--storage",
+        choices=STORAGES,
+        help="of the weights that the frame loop of a CPU reads (default: the bundle's; base and large without it: XLA)",
+    )
     parser.add_argument("--layers", type=int, metavar="N", help="cut base or large to N layers a stack, if all do not fit")
     parser.add_argument(
         "--hops", type=float, nargs="+", default=[2.0, 0.4, 0.2], metavar="S", help="seconds a request (default: 2 0.4 0.2)"
@@ -58,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         size=arguments.size,
         bundle=arguments.bundle,
         dtype=arguments.dtype,
+        storage=arguments.storage,
         layers=arguments.layers,
         device=arguments.device,
         hops=tuple(hops),
@@ -82,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _command(arguments: argparse.Namespace) -> str:
     """The command that measures the same again."""
     words = ["mrtpy bench model", f"--bundle {arguments.bundle}" if arguments.bundle else f"--size {arguments.size}"]
-    words += [f"--{name} {value}" for name in ("device", "layers") if (value := getattr(arguments, name)) is not None]
+    given = ("device", "storage", "layers")
+    words += [f"--{name} {value}" for name in given if (value := getattr(arguments, name)) is not None]
     words += [f"--dtype {arguments.dtype}", "--hops", *(f"{hop:g}" for hop in arguments.hops)]
     if arguments.streams:
         words += ["--streams", *map(str, arguments.streams), f"--batch-hop {arguments.batch_hop:g}"]

@@ -35,6 +35,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--gin", type=Path, metavar="FILE", help="the checkpoint's settings (default: config.gin beside it)")
     parser.add_argument("--name", help="name of the model, for the bundle's record (default: the folder's)")
     parser.add_argument("--replace", action="store_true", help="replace parts that the bundle has already")
+    parser.add_argument(
+        "--storage", choices=("float32", "int8"), help="of the language model; int8 is quicker on a CPU (default: float32)"
+    )
     parser.add_argument("--to", choices=("bundle", "t5x"), default="bundle", help="what to write (default: bundle)")
     parser.add_argument("--step", type=int, help="with --to t5x: training step (default: the one that it came with)")
     parser.add_argument(
@@ -71,6 +74,7 @@ def to_bundle(arguments: argparse.Namespace) -> dict[str, Any]:
         settings=arguments.gin,
         name=arguments.name,
         replace=arguments.replace,
+        storage=arguments.storage,
     )
     return {
         "command": "convert",
@@ -107,7 +111,8 @@ def check_combination(arguments: argparse.Namespace) -> None:
       ValueError: naming the option.
     """
     if arguments.to == "t5x":
-        useless = [f"--{name}" for name in ("codec", "style", "gin", "name", "replace") if getattr(arguments, name)]
+        names = ("codec", "style", "gin", "name", "replace", "storage")
+        useless = [f"--{name}" for name in names if getattr(arguments, name)]
         if useless:
             raise ValueError(f"{useless[0]} is of no use with --to t5x, which writes only the language model; leave it out")
         if len(arguments.sources) != 1:

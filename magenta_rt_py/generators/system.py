@@ -235,8 +235,8 @@ def load_models(bundle: Bundle, style: StyleEmbedder) -> Models:
         adapted = _part(bundle, adapters.PART, lambda fields, flat: _adapted(config, params, fields, flat))
     averaged = averaged_levels(codec.code_vectors, config)
     packed_decoders = None
-    if narrow_decode.can_loop(config.plain):
-        storage = "int8" if bundle.storage("lm") == "int8" else "float32"
+    storage = "int8" if bundle.storage("lm") == "int8" else "float32"
+    if narrow_decode.can_loop(config.plain, storage):
         packed_decoders = PackedDecoders(config.plain, averaged, storage)
     made = Models(
         codec=codec,

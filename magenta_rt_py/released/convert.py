@@ -53,6 +53,7 @@ def convert(
     settings: Path | None = None,
     name: str | None = None,
     replace: bool = False,
+    storage: str | None = None,
 ) -> Conversion:
     """Makes a bundle, or adds parts to one.
 
@@ -65,8 +66,10 @@ def convert(
       settings: gin file of the language model; None finds it beside the checkpoint.
       name: of the model, for the record; None keeps that of the bundle, or takes the folder's.
       replace: whether parts that a bundle has already are replaced.
+      storage: of the language model's matrices, as of `save_bundle`; None is float32. With int8 a CPU makes its frames in
+        `lm.frame_loop`.
     Raises:
-      ValueError: nothing was given, a form is not known, or a part is there already.
+      ValueError: nothing was given, a form is not known, a part is there already, or a storage is for no language model.
       CheckpointError, BundleError: a source is damaged or is not what it should be; the tensor is named.
       MissingExtraError: a package that reads a form is not installed.
       OSError: `out` is something else, or the disk is full.
@@ -75,6 +78,8 @@ def convert(
     base = _base(out, found)
     if not found.parts and (base is None or base.path == out):
         raise ValueError("nothing to convert: give a T5X checkpoint, a bundle, --codec or --style")
+    if storage is not None and found.lm is None:
+        raise ValueError(f"got storage {storage!r}, but no checkpoint to store so; give one, or leave it out")
     _refuse_parts_that_are_there(base, found, replace)
     parts = _read_parts(found, settings)
     _check_room(out, sum(part.num_bytes for part in parts.values()) + (base.num_bytes if base and base.path != out else 0))
@@ -83,6 +88,7 @@ def convert(
             out,
             parts={key: (part.config, part.tensors) for key, part in parts.items()},
             record=_record(base, parts, name or (None if base else out.name)),
+            storage={"lm": storage} if storage else None,
             assets={asset: place for part in parts.values() for asset, place in part.assets.items()},
             base=base,
         )

@@ -19,13 +19,17 @@ from magenta_rt_py.generators import system
 from magenta_rt_py.generators.compilation import use_cache
 from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.models import Models
+from magenta_rt_py.generators.packed_decoders import PackedDecoders
 from magenta_rt_py.generators.stream import Stream
 from magenta_rt_py.generators.styles import Style
 from magenta_rt_py.generators.tiny_released import tiny_released_lm
 from magenta_rt_py.lm import config as lm_config
+from magenta_rt_py.lm import narrow_decode
+from magenta_rt_py.lm.averaging import AveragedLevels
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.lm.initialise import lm_deviation
 from magenta_rt_py.lm.model import parameter_shapes
+from magenta_rt_py.lm.packing import STORAGES
 from magenta_rt_py.speed.first_sound import PROGRAM
 
 DTYPES = ("float32", "bfloat16")
@@ -107,44 +111,57 @@ def random_codes(models: Models, shape: tuple[int, ...], seed: int = 0) -> Int[n
 
 
 def build(
-    size: str, *, dtype: str = "float32", layers: int | None = None, bundle: Path | None = None
+    size: str,
+    *,
+    dtype: str = "float32",
+    storage: str | None = None,
+    layers: int | None = None,
+    bundle: Path | None = None,
 ) -> Subject:
     """A model of the given size, on JAX's default device.
 
     Args:
       size: one of SIZES; "starter" is loaded from the package, the others are made of random weights.
       dtype: of the language model.
+      storage: of the weights that the frame loop of a CPU reads; None: what the bundle says. Without it XLA makes the
+        frames of random weights.
       layers: most layers in each of the three stacks, for a machine that the whole does not fit; None: all.
       bundle: folder of a bundle to take instead.
     Raises:
-      ValueError: if size, dtype or layers is not possible.
+      ValueError: if size, dtype, storage or layers is not possible.
       BundleError: if the bundle cannot be read.
     """
-    check(size, dtype=dtype, layers=layers, bundle=bundle)
+    check(size, dtype=dtype, storage=storage, layers=layers, bundle=bundle)
     use_cache()
     if bundle is None and size in RANDOM_SIZES:
-        return _random(size, dtype, layers)
-    return _loaded(bundle, dtype)
+        return _random(size, dtype, storage, layers)
+    return _loaded(bundle, dtype, storage)
 
 
-def check(size: str, *, dtype: str, layers: int | None, bundle: Path | None) -> None:
+def check(size: str, *, dtype: str, storage: str | None, layers: int | None, bundle: Path | None) -> None:
     """Refuses what `build` cannot build, before any work."""
     if size not in SIZES:
         raise ValueError(f"the size is {size!r}; use one of {', '.join(SIZES)}")
     if dtype not in DTYPES:
         raise ValueError(f"the dtype is {dtype!r}; use one of {', '.join(DTYPES)}")
+    if storage is not None and (storage not in STORAGES or dtype != "float32"):
+        raise ValueError(
+            f"the storage is {storage!r} with dtype {dtype}; use one of {', '.join(STORAGES)}, with dtype float32"
+        )
     if layers is not None and layers < 1:
         raise ValueError(f"layers is {layers}; give 1 or more")
     if layers is not None and (bundle is not None or size not in RANDOM_SIZES):
         raise ValueError(f"layers is {layers}, but trained weights cannot be cut; use it with {' or '.join(RANDOM_SIZES)}")
 
 
-def play_first(size: str, *, dtype: str, layers: int | None, device: str | None) -> None:
+def play_first(
+    size: str, *, dtype: str, layers: int | None, device: str | None, storage: str | None = None
+) -> None:
     """What RANDOM_PROGRAM runs: builds a model and makes one chunk."""
     from magenta_rt_py.speed.machine import choose_device
 
     with jax.default_device(choose_device(device)):
-        build(size, dtype=dtype, layers=layers).stream().next_chunk()
+        build(size, dtype=dtype, storage=storage, layers=layers).stream().next_chunk()
 
 
 def first_sound_program(size: str, bundle: Path | None) -> str:
@@ -161,28 +178,51 @@ def size_config(size: str, layers: int | None = None) -> LMConfig:
     return dataclasses.replace(config, **{name: min(layers, getattr(config, name)) for name in stacks})
 
 
-def _random(size: str, dtype: str, layers: int | None) -> Subject:
+def _random(size: str, dtype: str, storage: str | None, layers: int | None) -> Subject:
     config = dataclasses.replace(size_config(size, layers), activation_dtype=dtype)
+    decoders = None if storage is None else _decoders(config, None, storage)
     codec = spectrostream_config.tiny() if size == "tiny" else spectrostream_config.released()
     tensors = spectrostream_network.random_tensors(codec)
-    models = Models(codec=SpectroStream.from_tensors(codec, tensors), lm_config=config, lm_params=_random_params(config))
+    models = Models(
+        codec=SpectroStream.from_tensors(codec, tensors),
+        lm_config=config,
+        lm_params=_random_params(config),
+        packed_decoders=decoders,
+    )
     codes = random_codes(models, (config.style_levels,))
     return Subject(
         size=size, models=models, style=Style(None, codes), controls=_CONTROLS, dtype=dtype, weights="random", layers=layers
     )
 
 
-def _loaded(bundle: Path | None, dtype: str) -> Subject:
+def _loaded(bundle: Path | None, dtype: str, storage: str | None) -> Subject:
     model = system.load(bundle)
     models = model.models
     if dtype != models.lm_config.activation_dtype:
         config = dataclasses.replace(models.lm_config, activation_dtype=dtype)
         params = jax.tree.map(lambda leaf: leaf.astype(dtype), models.lm_params)
         models = dataclasses.replace(models, lm_config=config, lm_params=params, packed_decoders=None)
+    if storage is not None:
+        decoders = _decoders(models.lm_config, models.averaged, storage)
+        models = dataclasses.replace(models, packed_decoders=decoders)
     codes = random_codes(models, (models.lm_config.style_levels,))
     size = "starter" if bundle is None else "bundle"
     style, weights = Style(None, codes), model.bundle.path.name
     return Subject(size=size, models=models, style=style, controls=model.defaults, dtype=dtype, weights=weights)
+
+
+def _decoders(config: LMConfig, averaged: AveragedLevels | None, storage: str) -> PackedDecoders:
+    """For the frame loop, with weights in `storage`.
+
+    Raises:
+      ValueError: on this device XLA makes the frames of such a model.
+    """
+    if not narrow_decode.can_loop(config, storage):
+        raise ValueError(
+            f"the storage is {storage!r}, but XLA makes the frames of this model here; leave the storage out, or take int8 "
+            "on a CPU"
+        )
+    return PackedDecoders(config, averaged, storage)
 
 
 def _random_params(config: LMConfig) -> dict[str, Any]:

@@ -61,12 +61,15 @@ def _times(figures: dict[str, Any]) -> list[str]:
     bound = figures["roofline"]
     load = f"{number(figures['load_average_before'], 2)}, {number(figures['load_average_after'], 2)}"
     return [
-        number(figures["rtf"]), *times, str(figures["requests"]),
+        number(figures["rtf"]), number(figures["rtf_a_core"]), *times, str(figures["requests"]),
         milliseconds(bound["bound_seconds"]), f"{100 * bound['share_reached']:.0f} %", load,
     ]  # fmt: skip
 
 
-_TIMES = ("RTF", "p50 ms", "p95", "p99", "p99.9", "worst", "requests", "bound ms", "bound / p50", "load before, after")
+_TIMES = (
+    "RTF", "RTF a core", "p50 ms", "p95", "p99", "p99.9", "worst", "requests", "bound ms", "bound / p50",
+    "load before, after",
+)  # fmt: skip
 
 
 def _hops(report: dict[str, Any]) -> str:

@@ -49,9 +49,10 @@ def time_calls(
       limit_seconds: no further call after this long; None: no limit.
       say: told about progress.
     Returns:
-      RTF over all calls; p50, p95, p99, p99.9 and worst time of a call; the load before and after.
+      RTF over all calls, and the same for each second of one of the processor's cores; p50, p95, p99, p99.9 and worst
+      time of a call; the load before and after.
     """
-    before, began, seconds = load_average(), time.perf_counter(), []
+    before, began, seconds, spent = load_average(), time.perf_counter(), [], time.process_time()
     for number in range(1, requests + 1):
         started = time.perf_counter()
         request()
@@ -61,10 +62,12 @@ def time_calls(
             say(f"{number} of {requests} requests of {audio_seconds:g} s: median {np.median(seconds):.3f} s")
         if limit_seconds is not None and number >= FEWEST_REQUESTS and now - began > limit_seconds:
             break
+    spent = time.process_time() - spent
     figures = quantiles(seconds)
     return {
         "requests": len(seconds),
         "rtf": len(seconds) * audio_seconds / sum(seconds),
+        "rtf_a_core": len(seconds) * audio_seconds / spent if spent else None,
         **{f"{name}_seconds": figures[name] for name in SHARES},
         "worst_seconds": figures["max"],
         "load_average_before": before,

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from magenta_rt_py.cli import bench_model
+from magenta_rt_py.lm import packing
 from magenta_rt_py.speed import model_speed, subject
 
 TINY = ("bench", "model", "--size", "tiny", "--device", "cpu", "--hops", "0.2", "--requests", "3", "--skip-first-sound")
@@ -23,10 +24,10 @@ def quick(monkeypatch):
 
 def test_json_and_a_file_of_tables(run, quick, tmp_path):
     out = tmp_path / "speed.md"
-    code, text, err = run(*TINY, "--layers", "1", "--json", "--out", out)
+    code, text, err = run(*TINY, "--storage", "int8", "--layers", "1", "--json", "--out", out)
     assert (code, err) == (0, "")
     report = json.loads(text)
-    assert report["command"].startswith("mrtpy bench model --size tiny --device cpu --layers 1 --dtype float32 --hops 0.2")
+    assert report["command"].startswith("mrtpy bench model --size tiny --device cpu --storage int8 --layers 1 --dtype ")
     assert report["hops"][0]["hop_frames"] == 5 and report["hops"][0]["requests"] == 3
     assert report["rates"]["gigabytes_per_second"] > 0
     assert "| hop s | RTF |" in out.read_text()
@@ -41,6 +42,7 @@ def test_tables_and_a_file_of_json(run, quick, tmp_path):
 
 def test_the_command_knows_the_sizes_and_types_there_are():
     assert bench_model.SIZES == subject.SIZES and bench_model.DTYPES == subject.DTYPES
+    assert bench_model.STORAGES == packing.STORAGES
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,19 @@ def test_there_and_back(run, tmp_path, checkpoint, tensors):
     assert open_checkpoint(tmp_path / "other").step == 9
 
 
+def test_the_language_model_is_stored_as_asked(run, refuse, tmp_path, checkpoint, tensors):
+    assert run("convert", checkpoint, "--out", tmp_path / "small", "--storage", "int8")[0] == 0
+    bundle = load_bundle(tmp_path / "small")
+    assert bundle.storage("lm") == "int8"
+    path = "token_embedder/embedding"
+    error = np.abs(bundle.tensors("lm")[path] - tensors[path])
+    assert 0 < error.max() <= np.abs(tensors[path]).max() / 254 * 1.01
+    run("convert", checkpoint, "--out", tmp_path / "large")
+    assert load_bundle(tmp_path / "large").storage("lm") == "float32"
+    line = refuse("convert", tmp_path / "small", "--out", tmp_path / "copy", "--storage", "int8")
+    assert "no checkpoint to store so" in line and not (tmp_path / "copy").exists()
+
+
 def test_settings_name_and_assumptions(run, refuse, tmp_path, checkpoint):
     settings = tmp_path / "model.gin"
     settings.write_text("ACTIVATION_DTYPE = 'bfloat16'\nNUM_HEADS = 1\n")
@@ -94,6 +107,7 @@ def test_a_codec_is_added(run, refuse, tmp_path, checkpoint, monkeypatch):
         (["--to", "t5x"], "takes one bundle, got 0 paths"),
         (["CHECKPOINT", "--to", "t5x", "--codec", "x"], "--codec is of no use with --to t5x"),
         (["CHECKPOINT", "--to", "t5x", "--step", "-1"], "--step is -1"),
+        (["CHECKPOINT", "--to", "t5x", "--storage", "int8"], "--storage is of no use with --to t5x"),
         (["CHECKPOINT", "--to", "onnx"], "invalid choice"),
     ],
 )

@@ -5,10 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from magenta_rt_py.generators import codec_lm
+from magenta_rt_py.bundle import load_bundle, save_bundle
+from magenta_rt_py.generators import codec_lm, system
 from magenta_rt_py.generators.controls import Controls
 from magenta_rt_py.generators.packed_decoders import KEPT, PackedDecoders
+from magenta_rt_py.generators.tiny_released import save_tiny_released_bundle
 from magenta_rt_py.lm import narrow_decode
+from magenta_rt_py.lm.packing import STORAGES
 
 
 def decoders_of(models, storage="float32"):
@@ -16,12 +19,27 @@ def decoders_of(models, storage="float32"):
 
 
 def test_a_narrow_model_on_a_cpu_is_loaded_with_them(models):
-    assert narrow_decode.can_loop(models.lm_config)
     assert models.packed_of(models.lm_params) is not None
-    for wide in ({"dim": 768}, {"activation_dtype": "bfloat16"}):
-        assert not narrow_decode.can_loop(dataclasses.replace(models.lm_config, **wide))
+    narrow, wide = models.lm_config, dataclasses.replace(models.lm_config, dim=768)
+    assert all(narrow_decode.can_loop(narrow, storage) for storage in STORAGES)
+    assert not narrow_decode.can_loop(wide, "float32") and narrow_decode.can_loop(wide, "int8")
+    for storage in STORAGES:
+        assert not narrow_decode.can_loop(dataclasses.replace(narrow, activation_dtype="bfloat16"), storage)
     assert dataclasses.replace(models, is_exact=True).packed_of(models.lm_params) is None
     assert dataclasses.replace(models, packed_decoders=None).packed_of(models.lm_params) is None
+
+
+@pytest.mark.parametrize("storage, expected", [("float32", None), ("int8", "int8")])
+def test_a_wide_model_on_a_cpu_is_loaded_with_them_if_stored_in_int8(tmp_path, monkeypatch, storage, expected):
+    monkeypatch.setattr(narrow_decode, "NARROW_DIM", 8)  # so that a model of 16 is wide
+    first = load_bundle(save_tiny_released_bundle(tmp_path / "first"))
+    parts = {name: (config, first.tensors(name)) for name, config in first.configs.items()}
+    saved = save_bundle(tmp_path / storage, parts=parts, record=first.record, storage={"lm": storage})
+    models = system.load(saved).models
+    assert (None if models.packed_decoders is None else models.packed_decoders.storage) == expected
+    _, made = codec_lm.generate_chunk(models, codec_lm.init_state(models, seed=3), None, Controls())
+    assert made.codes.shape == (50, models.lm_config.num_levels)
+    assert 0 <= made.codes.min() <= made.codes.max() < models.lm_config.codebook_size
 
 
 def test_the_last_ones_are_kept(models):

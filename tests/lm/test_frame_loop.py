@@ -10,7 +10,7 @@ import safetensors
 
 from magenta_rt_py import lm
 from magenta_rt_py.bundle import load_bundle, save_bundle
-from magenta_rt_py.lm import averaging, clock, decode, frame_loop, packing, sampling, vocabulary
+from magenta_rt_py.lm import averaging, clock, decode, frame_loop, narrow_decode, packing, sampling, vocabulary
 from magenta_rt_py.lm import config as configs
 from magenta_rt_py.lm.sampling import SamplingConfig
 from magenta_rt_py.nn.norms import RMSNorm
@@ -197,3 +197,14 @@ def test_int8_plays_what_xla_plays_with_the_rounded_kernels(players):
         knobs = {"timed": True, "guidance_weight": 0.5, "params": params, "top_k": 0, "temperature": 0.8}
         found, expected = player.play(player.packed("int8", params), **knobs), player.play(None, **knobs)
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_wide_model_in_int8_plays_what_xla_plays_with_the_rounded_kernels(monkeypatch):
+    """Its encoder may have every core, which is another program."""
+    player = Player(factorised=False)
+    params = rounded(player.params)
+    knobs = {"guidance_weight": 1.5, "params": params, **GREEDY}
+    expected = player.play(None, **knobs)
+    monkeypatch.setattr(narrow_decode, "NARROW_DIM", 8)  # so that a model of 16 is wide
+    monkeypatch.setattr(narrow_decode, "inputs_of", None)
+    np.testing.assert_array_equal(player.play(player.packed("int8", params), **knobs), expected)

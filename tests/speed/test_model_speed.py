@@ -36,6 +36,7 @@ def test_every_figure_is_there(report):
     for figures in (*report["hops"], *report["batches"]):
         ordered = [figures[f"{name}_seconds"] for name in ("p50", "p95", "p99", "p999", "worst")]
         assert ordered == sorted(ordered) and ordered[0] > 0 and figures["requests"] == 3
+        assert figures["rtf_a_core"] > 0
         bound = figures["roofline"]
         assert 0 < bound["bound_seconds_on_chip"] <= bound["bound_seconds"]
         assert bound["share_reached"] == pytest.approx(bound["bound_seconds"] / figures["p50_seconds"])
@@ -93,6 +94,20 @@ def test_random_weights_fill_the_geometry_in_the_type_asked_for():
     assert np.linalg.matrix_rank(kernel) == config.dim
 
 
+def test_the_frame_loop_is_measured_with_weights_in_the_storage_asked_for():
+    plan = Plan(size="tiny", storage="int8", layers=1, device="cpu", hops=(5,), **SMALL)
+    report = model_speed.measure(plan, say=silent)
+    assert report["model"]["frame_loop"] == "int8" and report["model"]["lm_dtype"] == "float32"
+    assert "| one stream's frames | loop, int8 |" in table.markdown(report)
+    assert subject.build("tiny", storage="float32").loop_storage == "float32" and subject.build("tiny").loop_storage is None
+
+
+def test_a_wide_model_in_float32_is_not_for_the_loop(monkeypatch):
+    monkeypatch.setattr(subject, "_random_params", None)  # refused before there are weights
+    with pytest.raises(ValueError, match="XLA makes the frames of this model here"):
+        subject.build("base", storage="float32")
+
+
 def test_layers_cut_a_size_and_leave_the_rest():
     whole, cut = lm_config.large(), subject.size_config("large", 4)
     assert (cut.encoder_layers, cut.temporal_layers, cut.depth_layers) == (4, 4, 4)
@@ -129,6 +144,8 @@ def test_the_first_sound_is_that_of_the_weights_asked_for(capsys):
     [
         ({"size": "huge"}, "the size is 'huge'"),
         ({"dtype": "float16"}, "the dtype is 'float16'"),
+        ({"storage": "int4"}, "the storage is 'int4'"),
+        ({"storage": "int8", "dtype": "bfloat16"}, "the storage is 'int8' with dtype bfloat16"),
         ({"size": "base", "layers": 0}, "layers is 0"),
         ({"size": "starter", "layers": 2}, "trained weights cannot be cut"),
         ({"hops": ()}, "hops are"),
