@@ -19,27 +19,15 @@ from magenta_rt_py.train.lm import crop_config
 MASKED_WITHOUT_CLOCK = 0.75
 """Of the rehearsed crops without a style, share without a clock; the others are for who plays on a beat without a prompt."""
 
-OTHER_STYLE = 0.5
-"""Of the rehearsed crops with a style, share that are given another crop's, where they are held to the base: it says of
-any style what should follow, and moving from one to another is not to be forgotten either."""
-
 
 class RehearsedCrops:
     """`sampler(step)` as of a CropSampler; the share of each batch that is given comes from the rehearsal set, and lies
     at its head."""
 
-    def __init__(self, new: CropSampler, known: CropSampler, *, share: float, seed: int, other_style: float = 0.0) -> None:
-        """Keeps them.
-
-        Args:
-          new, known: give batches of one size.
-          share: of a batch that is rehearsed, 0..1.
-          seed: of the draws.
-          other_style: of the rehearsed crops with a style, share that are given another crop's; for those only whose
-            codes are not learned.
-        """
+    def __init__(self, new: CropSampler, known: CropSampler, *, share: float, seed: int) -> None:
+        """Both samplers give batches of one size; `share` is 0..1."""
         self._new, self._known = new, known
-        self._share, self._seed, self._other_style = share, seed, other_style
+        self._share, self._seed = share, seed
 
     def rehearsed(self, step: int) -> np.ndarray:
         """Which crops of the batch of `step` are rehearsed: the first ones, a crop more or less where the share is odd."""
@@ -51,10 +39,8 @@ class RehearsedCrops:
         """The batch of `step`, by seed and step alone."""
         new, known = self._new(step), self._known(step)
         rehearsed = self.rehearsed(step)
-        random = np.random.default_rng((self._seed, step, 3))
-        masked = is_masked(known)
-        known = _without_clock(known, masked & (random.random(len(masked)) < MASKED_WITHOUT_CLOCK))
-        known = _restyled(known, ~masked & (random.random(len(masked)) < self._other_style), ~masked, random)
+        draws = np.random.default_rng((self._seed, step, 3)).random(len(rehearsed))
+        known = _without_clock(known, is_masked(known) & (draws < MASKED_WITHOUT_CLOCK))
         return Crops(*(_pick(rehearsed, theirs, ours) for ours, theirs in zip(new, known, strict=True)))
 
 
@@ -81,8 +67,7 @@ def make_sampler(
     masked = replace(sizes, style_dropout=min(config.style_dropout / share, 1.0))
     new = CropSampler(dataset, styled, batch_size=batch, seed=config.seed, quantize=quantize)
     known = CropSampler(rehearsal, masked, batch_size=batch, seed=config.seed + 1, quantize=quantize)
-    other_style = OTHER_STYLE if config.is_anchored else 0.0
-    return RehearsedCrops(new, known, share=share, seed=config.seed, other_style=other_style)
+    return RehearsedCrops(new, known, share=share, seed=config.seed)
 
 
 def crops_of(config: FinetuneConfig, lm_config: LMConfig) -> CropConfig:
@@ -104,14 +89,6 @@ def _without_clock(crops: Crops, chosen: np.ndarray) -> Crops:
     """The crops, the chosen ones with their clocks unset."""
     kept = ~chosen[:, None, None]
     return crops._replace(context_clock=crops.context_clock * kept, target_clock=crops.target_clock * kept)
-
-
-def _restyled(crops: Crops, chosen: np.ndarray, styled: np.ndarray, random: np.random.Generator) -> Crops:
-    """The crops, the chosen ones with the style of a crop that has one."""
-    if not chosen.any():
-        return crops
-    sources = np.where(chosen, random.choice(np.flatnonzero(styled), len(chosen)), np.arange(len(chosen)))
-    return crops._replace(style_codes=crops.style_codes[sources])
 
 
 def _pick(chosen: np.ndarray, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
