@@ -18,7 +18,7 @@ from tests.train.finetune.conftest import quick
 
 STEPS, INTERVAL = 12, 3
 LONGEST_SAVE_SECONDS = 0.2
-CONFIG = quick(steps=STEPS, checkpoint_every_steps=INTERVAL, keep_checkpoints=2, eval_crops=2)
+CONFIG = quick(steps=STEPS, checkpoint_every_steps=INTERVAL, keep_checkpoints=2, eval_crops=2, rehearsal_share=0.5)
 
 
 def kill():
@@ -52,4 +52,4 @@ def kill_in_save(number):
 if __name__ == "__main__":
     bundle, shards, output, moment, number = sys.argv[1:]
     {"step": kill_before_step, "save": kill_in_save}[moment](int(number))
-    finetune(load_bundle(bundle), shards, output, CONFIG)
+    finetune(load_bundle(bundle), shards, output, CONFIG, rehearsal_data=shards)

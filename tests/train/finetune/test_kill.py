@@ -43,8 +43,12 @@ def run_until_killed(root, bundle, shards, output, moment, number):
 def whole(bundle, shards, tmp_path_factory):
     """The same run, never stopped."""
     output = tmp_path_factory.mktemp("whole") / "mine"
-    finetune(bundle, shards, output, CONFIG)
+    finetune(bundle, shards, output, CONFIG, rehearsal_data=shards)
     return output
+
+
+def test_the_run_is_one_that_holds_to_its_base():
+    assert CONFIG.is_anchored and CONFIG.rehearsed_rows == 1
 
 
 @pytest.mark.parametrize("number", range(KILLS))
@@ -54,7 +58,7 @@ def test_a_killed_run_ends_like_one_that_was_not(root, bundle, shards, whole, tm
     kept = run_until_killed(root, bundle, shards, output, moment, step)
     expected = {step // INTERVAL * INTERVAL} if moment == "step" else {step - INTERVAL, step}
     assert kept in expected, f"killed at {moment} {step}, kept {kept}: more than an interval is lost"
-    finetune(bundle, shards, output, CONFIG)
+    finetune(bundle, shards, output, CONFIG, rehearsal_data=shards)
     assert losses(output) == losses(whole), (number, moment, step)
     made, expected = load_bundle(output), load_bundle(whole)
     assert made.shards == expected.shards
