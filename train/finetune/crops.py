@@ -30,7 +30,7 @@ class RehearsedCrops:
         self._share, self._seed = share, seed
 
     def rehearsed(self, step: int) -> np.ndarray:
-        """Which crops of the batch of `step` are rehearsed: the first ones, a crop more or less where the share is odd."""
+        """Which crops of the batch of `step` are rehearsed: the first ones; one more now and then if the share is broken."""
         wanted = self._share * self._new.batch_size
         count = int(wanted + np.random.default_rng((self._seed, step, 2)).random())
         return np.arange(self._new.batch_size) < count
