@@ -72,18 +72,21 @@ def test_a_tone_comes_back_at_its_pitch_and_level(codec, tone, frequency_hz):
     assert 0.7 < np.sqrt((decoded**2).mean()) / np.sqrt((original**2).mean()) < 1.3
 
 
-def test_an_attack_comes_back_in_time(codec, make):
-    sound = make(3)
-    sound[: 1920 * 13] = 0.0  # silence, then chords from frame 13 on; the next hit is at frame 25
+def test_attacks_come_back_in_time(codec, make):
+    """Windows and codebooks smear an attack by some milliseconds either way; a frame too early or late is 40."""
     start = 1920 * 13 - 500  # not on a frame boundary
-    sound[start : start + 9600] += make(4)[:9600]
-    decoded = codec.decode(codec.encode(sound[None]))[0]
 
     def onset(x):
         level = np.abs(x).max(1)
         return int(np.argmax(level > 0.25 * level[: start + 19_200].max()))
 
-    assert abs(onset(decoded) - onset(sound)) <= 480
+    late = []
+    for seed in (3, 5, 6, 7, 8, 9):
+        sound = make(seed)
+        sound[: 1920 * 13] = 0.0  # silence, then chords from frame 13 on; the next hit is at frame 25
+        sound[start : start + 9600] += make(seed + 1)[:9600]
+        late.append(onset(codec.decode(codec.encode(sound[None]))[0]) - onset(sound))
+    assert np.median(np.abs(late)) <= 480 and np.abs(late).max() <= 960, late
 
 
 def test_tensors_go_back(codec, tensors, config, sound):
