@@ -203,12 +203,12 @@ def timed(path: Path, work: Callable[[], Any]) -> tuple[Any, float]:
 
 def nearness(base: Path, finetuned: Path, known: Steering, kinds: Mapping[str, Sequence[Samples]]) -> dict[str, Any]:
     """Both models' takes beside music of each kind that neither has heard."""
-    reference = [sound for sounds in kinds.values() for sound in sounds]
+    reference = described([sound for sounds in kinds.values() for sound in sounds])
     # The finetuned bundle has the base's style model, byte for byte: one judge serves both.
     judge = system.load_style(base)
     wanted = np.stack([kind_style(judge, sounds) for sounds in kinds.values()])
     found: dict[str, Any] = {}
-    rows: dict[str, Rows] = {}
+    distances: dict[str, Distances] = {}
     cosines: dict[str, list[float]] = {}
     for name, path in (("starter", base), ("finetuned", finetuned)):
         model = system.load(path)
@@ -218,17 +218,15 @@ def nearness(base: Path, finetuned: Path, known: Steering, kinds: Mapping[str, S
             for seed in TAKE_SEEDS:
                 takes.append(take_of(model, vector, seed))
                 cosines[name].append(float(features.direction(style_of(judge, takes[-1])) @ nearest))
-        rows[name] = described(takes)
+        distances[name] = Distances.between(described(takes), reference)
         found[name] = {"takes": len(takes), "style_cosine": cosine_of(cosines[name]).to_json()}
-    distances = {name: Distances.between(of_one, described(reference)) for name, of_one in rows.items()}
+        found[name]["frechet_random"] = distances[name].estimate().to_json()
     gains = [after - before for before, after in zip(cosines["starter"], cosines["finetuned"], strict=True)]
-    for name, measured in distances.items():
-        found[name]["frechet_random"] = measured.estimate().to_json()
-    difference = {
+    found["difference"] = {
         "style_cosine": cosine_of(gains).to_json(),
         "frechet_random": distances["finetuned"].minus(distances["starter"]).to_json(),
     }
-    return {**found, "difference": difference}
+    return found
 
 
 def by_cluster(of_takes: Sequence[float]) -> list[Sequence[float]]:

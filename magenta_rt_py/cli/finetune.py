@@ -20,8 +20,6 @@ METHODS = ("full", "lora")
 OPTIMIZERS = ("muon", "adamw", "adafactor")
 TRAIN_MODULES = ("optax", "orbax.checkpoint", "tqdm", "sklearn")
 GIGABYTE = 1e9
-FIRST_SHARE = 0.375
-"""Of crops to be rehearsed, where music is named and the preset rehearses nothing: the starter's."""
 
 
 def register(commands: Any) -> None:
@@ -147,6 +145,7 @@ def join_hosts(arguments: argparse.Namespace) -> None:
 
 def chosen(arguments: argparse.Namespace, config: FinetuneConfig) -> FinetuneConfig:
     """The preset's configuration with what was asked for."""
+    from magenta_rt_py.train.finetune.config import starter
     from magenta_rt_py.train.sharding import MeshConfig
 
     adapter_options = {"rank": "rank", "alpha": "alpha", "target": "targets"}
@@ -172,7 +171,7 @@ def chosen(arguments: argparse.Namespace, config: FinetuneConfig) -> FinetuneCon
     if _given(arguments, "rehearse") and not fields.get("rehearsal_share", config.rehearsal_share):
         if "rehearsal_share" in fields:
             raise ValueError("--rehearse names music and --rehearsal-share 0 takes none of it; leave one of them out")
-        fields["rehearsal_share"] = FIRST_SHARE
+        fields["rehearsal_share"] = starter().rehearsal_share
     mesh = MeshConfig(fsdp=arguments.fsdp, tensor=arguments.tensor)
     return dataclasses.replace(config, adapters=dataclasses.replace(config.adapters, **adapted), mesh=mesh, **fields)
 

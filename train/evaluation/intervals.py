@@ -131,14 +131,11 @@ def jackknife_of(value: float, without_one: Sequence[float]) -> Estimate:
       value: of all groups together.
       without_one: the figure without each group; two or more.
     """
-    left = np.asarray(without_one, np.float64)
-    groups = len(left)
-    spread = math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum())) if groups > 1 else 0.0
-    return Estimate(value=value, low=value - Z_95 * spread, high=value + Z_95 * spread, count=groups)
+    return stratified_jackknife_of(value, [without_one])
 
 
 def stratified_jackknife_of(value: float, without_one: Sequence[Sequence[float]]) -> Estimate:
-    """The same where the groups were drawn within strata that are given, such as some takes of each of five styles.
+    """`jackknife_of` where the groups were drawn within strata that are given, such as some takes of each of five styles.
 
     How much strata differ from each other is then no chance: only what happens within each of them is counted.
 
@@ -146,9 +143,8 @@ def stratified_jackknife_of(value: float, without_one: Sequence[Sequence[float]]
       value: of all groups together.
       without_one: of every stratum the figure without each of its groups; two or more groups.
     """
-    strata = [np.asarray(left, np.float64) for left in without_one]
-    count, squares = sum(len(left) for left in strata), 0.0
-    for left in strata:
+    count, squares = sum(len(left) for left in without_one), 0.0
+    for left in (np.asarray(left, np.float64) for left in without_one if len(left) > 1):
         # A group that is left out should have its stratum's others stand in for it; as it is, all others do.
         standing_in = (count - 1) / count * len(left) / (len(left) - 1)
         squares += (len(left) - 1) / len(left) * float(((standing_in * (left - left.mean())) ** 2).sum())

@@ -82,7 +82,7 @@ def make_anchored_loss(
         scores = score(params, crops, chosen)
         log_likelihood, normaliser = likelihood_of_logits(scores, crops, chosen)
         nats = -log_likelihood.mean(1)
-        head = jax.tree.map(lambda rows_of_all: rows_of_all[:rows], crops)
+        head = jax.tree.map(lambda array: array[:rows], crops)
         apart = divergence(jax.lax.stop_gradient(base_score(base, head, chosen)), scores[:rows]).mean(1)
         learned = jnp.concatenate([jnp.where(rehearsed > 0, weight * apart, nats[:rows]), nats[rows:]])
         z_loss = training.z_loss * (normaliser**2).mean()

@@ -21,8 +21,7 @@ MASKED_WITHOUT_CLOCK = 0.75
 
 
 class RehearsedCrops:
-    """`sampler(step)` as of a CropSampler; the share of each batch that is given comes from the rehearsal set, and lies
-    at its head."""
+    """`sampler(step)` as of a CropSampler; a share of each batch, at its head, comes from the rehearsal set."""
 
     def __init__(self, new: CropSampler, known: CropSampler, *, share: float, seed: int) -> None:
         """Both samplers give batches of one size; `share` is 0..1."""
@@ -30,7 +29,10 @@ class RehearsedCrops:
         self._share, self._seed = share, seed
 
     def rehearsed(self, step: int) -> np.ndarray:
-        """Which crops of the batch of `step` are rehearsed: the first ones; one more now and then if the share is broken."""
+        """Which crops of the batch of `step` are rehearsed: the first ones.
+
+        Where the share is no whole number of crops, some batches have one more than others.
+        """
         wanted = self._share * self._new.batch_size
         count = int(wanted + np.random.default_rng((self._seed, step, 2)).random())
         return np.arange(self._new.batch_size) < count

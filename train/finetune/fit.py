@@ -161,8 +161,9 @@ def _anchored(
     config: FinetuneConfig, model: LMConfig, training: LMTrainingConfig, code_vectors: CodeVectors | None
 ) -> FrozenLoss:
     """The same with rehearsed crops held to the base's predictions; batches say which those are."""
-    make = partial(make_anchored_loss, model, training, code_vectors)
-    make = partial(make, weight=config.anchor_weight, rows=config.rehearsed_rows)
+    make = partial(
+        make_anchored_loss, model, training, code_vectors, weight=config.anchor_weight, rows=config.rehearsed_rows
+    )
     if not config.is_lora:
         return make()
 

@@ -9,6 +9,7 @@ from magenta_rt_py import lm
 from magenta_rt_py.generators import system
 from magenta_rt_py.lm.config import LMConfig
 from magenta_rt_py.train.data import CropSampler, load_dataset
+from magenta_rt_py.train.finetune import anchor
 from magenta_rt_py.train.finetune.anchor import AnchoredBatch, divergence, make_anchored_loss
 from magenta_rt_py.train.finetune.crops import crops_of
 from magenta_rt_py.train.finetune.finetune import vectors_of
@@ -67,12 +68,20 @@ def test_new_music_is_learned_as_without_an_anchor(model, crops):
     assert float(value) == pytest.approx(float(plain), rel=1e-5) and float(metrics["anchor"]) == 0.0
 
 
-def test_the_base_reads_no_more_rows_than_may_be_rehearsed(model, crops):
+def test_the_base_reads_no_more_rows_than_may_be_rehearsed(model, crops, monkeypatch):
     config, params, vectors = model
+    read, logits = [], anchor.code_logits
+
+    def recorded(weights, config, batch, *others):
+        read.append(len(batch.target_tokens))
+        return logits(weights, config, batch, *others)
+
+    monkeypatch.setattr(anchor, "code_logits", recorded)
     known = AnchoredBatch(crops, np.array([1, 0, 0, 0], np.float32))
     whole = make_anchored_loss(config, PLAIN, vectors, weight=2.0, rows=4)(moved(params), params, known, KEY)
     head = make_anchored_loss(config, PLAIN, vectors, weight=2.0, rows=2)(moved(params), params, known, KEY)
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), head, whole)
+    assert read == [4, 4, 4, 2], "the trained model reads all rows, the base the head"
     assert quick(batch_size=8, rehearsal_share=0.3).rehearsed_rows == 3
     assert quick(batch_size=8, rehearsal_share=0.3, accumulate=2).rehearsed_rows == 2
 
